@@ -1,0 +1,48 @@
+"""Money: whole minor units and an ISO 4217 code. Never summed across currencies, never a float."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from babel import UnknownLocaleError
+from babel.numbers import format_currency, get_currency_precision, is_currency
+
+from apps.core.errors import Invalid
+
+# PostgreSQL's bigint, and what RFC 8785 can carry exactly
+MAX_MINOR = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """`minor` units (cents for EUR, yen for JPY) of `currency`."""
+
+    minor: int
+    currency: str
+
+    @classmethod
+    def parse(cls, amount: object, currency: object) -> "Money":
+        """From a decimal string or whole number of major units. Raises Invalid on anything that is not exactly money."""
+        if not isinstance(currency, str) or not is_currency(currency):
+            raise Invalid("money.unknown_currency", f"{currency!r} is not a currency code.")
+        try:
+            value = Decimal(amount) if isinstance(amount, str | int) and not isinstance(amount, bool) else None
+        except InvalidOperation:
+            value = None
+        if value is None or not value.is_finite():
+            raise Invalid("money.not_an_amount", f"{amount!r} is not an amount of money.")
+        minor = value.scaleb(get_currency_precision(currency))
+        if minor != minor.to_integral_value() or abs(minor) > MAX_MINOR:
+            raise Invalid("money.not_an_amount", f"{amount} has more decimals than {currency} knows, or is too large.")
+        return cls(int(minor), currency)
+
+    def __str__(self) -> str:
+        return format_money(self.minor, self.currency)
+
+
+def format_money(minor: int, currency: str, locale: str = "en") -> str:
+    """'€1,280.00': the symbol and the decimals of the currency in the reader's locale."""
+    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    try:
+        return format_currency(amount, currency, locale=locale.replace("-", "_"))
+    except UnknownLocaleError:
+        return format_currency(amount, currency, locale="en")

@@ -1,0 +1,117 @@
+"""Domain events: written with the change, delivered after it, in order per subject, at least once.
+
+A service calls `add` inside its transaction. Delivery happens in the worker (`apps.core.tasks.drain_outbox`), nudged after the commit
+for urgent news and swept every second for all of it. A handler must be idempotent and short; real work is a task it enqueues. With the
+broker down the row waits; nothing is true only in the broker.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from apps.core import clock, locks
+from apps.core.models import OutboxEvent
+
+log = structlog.get_logger(__name__)
+
+BATCH_SIZE = 200
+FIRST_RETRY_SECONDS = 1
+LONGEST_RETRY_SECONDS = 300
+
+
+class DomainEvent:
+    """Base of frozen dataclasses in the past tense. Fields are JSON values; `subject` names what is ordered."""
+
+    urgent: ClassVar[bool] = False
+
+    @property
+    def subject(self) -> str:
+        raise NotImplementedError
+
+
+Handler = Callable[[dict[str, Any]], None]
+
+_handlers: dict[str, list[Handler]] = {}
+
+
+def register(table: dict[type[DomainEvent], list[Handler]]) -> None:
+    """Called from `AppConfig.ready`: which handlers hear which event."""
+    for event, handlers in table.items():
+        _handlers.setdefault(event.__name__, []).extend(handlers)
+
+
+def add(event: DomainEvent) -> None:
+    """Write the event into the outbox. Must be called inside the transaction of the change it tells of."""
+    now = clock.now()
+    OutboxEvent.objects.create(
+        name=type(event).__name__,
+        subject=event.subject,
+        body=dataclasses.asdict(event),  # type: ignore[call-overload]
+        written_at=now,
+        due_at=now,
+    )
+    if event.urgent:
+        transaction.on_commit(nudge)
+
+
+def nudge() -> None:
+    """Ask a worker to deliver now. A broker that is down costs a second, not the news: the sweeper comes by."""
+    try:
+        current_app.send_task("apps.core.tasks.drain_outbox", retry=False, expires=5)
+    except Exception as error:  # kombu raises a different type per transport
+        log.warning("outbox.nudge_failed", error=str(error))
+
+
+def drain() -> int:
+    """Deliver what is due and return how many events were. Safe to call anywhere: one drainer works, others wait their turn."""
+    delivered = 0
+    while True:
+        read, done = _drain_batch()
+        delivered += done
+        if read < BATCH_SIZE:
+            return delivered
+
+
+def _drain_batch() -> tuple[int, int]:
+    """(events read, events delivered) of one batch. The lock keeps the order per subject: handlers are short, one drainer is plenty."""
+    now = clock.now()
+    with transaction.atomic():
+        locks.take_exclusive(locks.OUTBOX)
+        waiting = OutboxEvent.objects.filter(delivered_at=None)
+        held_back = waiting.filter(subject=OuterRef("subject"), id__lt=OuterRef("id"), due_at__gt=now)
+        events = list(waiting.filter(~Exists(held_back), due_at__lte=now).order_by("id")[:BATCH_SIZE])
+        failed_subjects: set[str] = set()
+        delivered = []
+        for event in events:
+            if event.subject in failed_subjects:
+                continue
+            if _deliver(event):
+                delivered.append(event.id)
+            else:
+                failed_subjects.add(event.subject)
+        OutboxEvent.objects.filter(id__in=delivered).update(delivered_at=clock.now())
+    return len(events), len(delivered)
+
+
+def _deliver(event: OutboxEvent) -> bool:
+    """Run the event's handlers in a savepoint; on any error keep the row, with what went wrong, for a later try."""
+    try:
+        with transaction.atomic():
+            for handler in _handlers.get(event.name, ()):
+                handler(event.body)
+    except Exception as error:  # a handler's bug must not stop the news of other subjects
+        log.exception("outbox.handler_failed", outbox_event=event.name, subject=event.subject)
+        wait = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(event.attempt_count, 10))
+        OutboxEvent.objects.filter(id=event.id).update(
+            attempt_count=event.attempt_count + 1,
+            due_at=clock.now() + dt.timedelta(seconds=wait),
+            last_error=f"{type(error).__name__}: {error}"[:2000],
+        )
+        return False
+    return True

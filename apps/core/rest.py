@@ -1,0 +1,86 @@
+"""The DRF face of the error family: every error is RFC 9457 `application/problem+json` with a stable code."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from apps.core.errors import Invalid, MeshError, NotFound
+from apps.core.middleware import current_request_id
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+def problem(error: MeshError) -> dict[str, Any]:
+    """The problem document of a refusal. `type` is a stable URN: it names the code and resolves nowhere."""
+    return {
+        "type": f"urn:meshconsole:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.sentence,
+        "code": error.code,
+        "request_id": current_request_id(),
+        **error.details,
+    }
+
+
+def problem_response(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER. None lets what is not a refusal rise as the bug it is."""
+    error = _as_mesh_error(exception)
+    if error is None:
+        return None
+    set_rollback()
+    response = Response(problem(error), status=error.status, content_type=PROBLEM_TYPE)
+    if error.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="mesh-console"'
+    if error.retry_after_seconds is not None:
+        response["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+def problem_json(error: MeshError) -> JsonResponse:
+    """The same document from a plain Django view."""
+    return JsonResponse(problem(error), status=error.status, content_type=PROBLEM_TYPE)
+
+
+def _as_mesh_error(exception: Exception) -> MeshError | None:
+    if isinstance(exception, MeshError):
+        return exception
+    if isinstance(exception, RequestDataTooBig):
+        return _error(413, "Request too large", "request.too_large", "The body is larger than 1 MiB.")
+    if isinstance(exception, Http404):
+        return NotFound("not_found")
+    if isinstance(exception, PermissionDenied):
+        return _error(403, "Not allowed", "not_allowed", "You may not do this.")
+    if isinstance(exception, exceptions.ValidationError):
+        return Invalid("input.invalid", "Some fields are missing or wrong.", errors=_pointers(exception.detail))
+    if isinstance(exception, exceptions.ParseError):
+        return _error(400, "Unreadable request", "request.invalid_json", "The body is not valid JSON.")
+    if isinstance(exception, exceptions.APIException):
+        sentence = str(exception.detail)
+        return _error(exception.status_code, exception.default_detail, str(exception.default_code), sentence)
+    return None
+
+
+def _error(status: int, title: Any, code: str, sentence: str) -> MeshError:
+    """A refusal of the framework's, with its own status and title, in our family."""
+    error = MeshError(code, sentence)
+    error.status = status  # type: ignore[misc]
+    error.title = str(title).rstrip(".")  # type: ignore[misc]
+    return error
+
+
+def _pointers(detail: Any, at: str = "") -> list[dict[str, str]]:
+    """DRF's nested error detail as a flat list of JSON pointers with sentences."""
+    if isinstance(detail, dict):
+        return [found for key, value in detail.items() for found in _pointers(value, f"{at}/{key}")]
+    if isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        return [found for index, value in enumerate(detail) for found in _pointers(value, f"{at}/{index}")]
+    sentences = detail if isinstance(detail, list) else [detail]
+    return [{"pointer": at, "sentence": str(sentence)} for sentence in sentences]
+
+
+__all__ = ["PROBLEM_TYPE", "APIView", "problem", "problem_json", "problem_response"]

@@ -1,0 +1,19 @@
+"""Celery entries of the core: the outbox sweeper and the worker's heartbeat."""
+
+from celery import shared_task
+
+from apps.core import clock, outbox
+from apps.core.models import Heartbeat
+
+WORKER_HEARTBEAT = "worker"
+
+
+@shared_task
+def drain_outbox() -> None:
+    outbox.drain()
+
+
+@shared_task
+def beat_heart() -> None:
+    """Runs in a worker on beat's schedule, so it proves broker, beat and worker in one row."""
+    Heartbeat.objects.update_or_create(name=WORKER_HEARTBEAT, defaults={"seen_at": clock.now()})

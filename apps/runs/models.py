@@ -1,0 +1,86 @@
+"""Runs, and the spans that say what happened in them."""
+
+from django.db import models
+
+from apps.core.ids import uuid7
+from apps.registry.models import Agent, Environment, Process
+
+
+class RunState(models.TextChoices):
+    OPEN = "open", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    HALTED = "halted", "Halted"
+
+
+class Run(models.Model):
+    """One piece of work by agents toward one outcome. `is_implicit` runs were opened by a single call and end with it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    process = models.ForeignKey(Process, on_delete=models.PROTECT, related_name="runs")
+    environment = models.CharField(max_length=20, choices=Environment.choices)
+    opened_by = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="runs")
+    title = models.CharField(max_length=200)
+    business_key = models.CharField(max_length=120, blank=True)
+    state = models.CharField(max_length=20, choices=RunState.choices, default=RunState.OPEN)
+    is_implicit = models.BooleanField(default=False)
+    call_count = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["process", "-id"], name="run_process"),
+            models.Index(fields=["business_key", "-id"], name="run_business_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class SpanKind(models.TextChoices):
+    DECISION = "decision", "Policy decision"
+    HUMAN_WAIT = "human_wait", "Waiting for a person"
+    VOTE = "vote", "Vote"
+    TOOL = "tool", "Tool call"
+    LOOKUP = "lookup", "Lookup"
+    HALT = "halt", "Halt"
+
+
+class SpanOrigin(models.TextChoices):
+    ENFORCED = "enforced", "Enforced by the mesh"
+    REPORTED = "reported", "Reported by an agent"
+
+
+class SpanStatus(models.TextChoices):
+    OPEN = "open", "Under way"
+    OK = "ok", "Done"
+    REFUSED = "refused", "Refused"
+    ERROR = "error", "Failed"
+    UNKNOWN = "unknown", "Outcome unknown"
+
+
+class Span(models.Model):
+    """One step in a run. Names and attributes hold codes, ids and money, never payload."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="spans")
+    tool_call_id = models.UUIDField(null=True)
+    kind = models.CharField(max_length=20, choices=SpanKind.choices)
+    origin = models.CharField(max_length=20, choices=SpanOrigin.choices, default=SpanOrigin.ENFORCED)
+    status = models.CharField(max_length=20, choices=SpanStatus.choices)
+    name = models.CharField(max_length=200)
+    actor_name = models.CharField(max_length=200, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+    money_minor = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    attributes = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "started_at", "id"], name="span_run")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,57 @@
+"""Storing and reading payload. Encryption under a key per subject will change this module and no caller."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from apps.core import clock
+from apps.core.canonical import canonical_bytes
+from apps.core.ids import uuid7
+from apps.vault.models import Payload
+
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Something to store: `kind` says what it is, `subject` whose it is when that is known."""
+
+    kind: str
+    body: Any
+    subject: str = ""
+
+
+def store(*documents: Document) -> list[Payload]:
+    """Write the documents in one statement, in order, and return their rows."""
+    now = clock.now()
+    return Payload.objects.bulk_create([_payload(document, now) for document in documents])
+
+
+def _payload(document: Document, now: Any) -> Payload:
+    body = canonical_bytes(document.body)
+    salt = os.urandom(SALT_BYTES)
+    return Payload(
+        id=uuid7(),
+        kind=document.kind,
+        subject=document.subject,
+        body=body,
+        salt=salt,
+        digest=hashlib.sha256(salt + body).hexdigest(),
+        stored_at=now,
+    )
+
+
+def read(payload_id: UUID | None) -> Any:
+    """The document, or None when it was erased or never stored."""
+    return None if payload_id is None else read_many([payload_id]).get(payload_id)
+
+
+def read_many(payload_ids: Iterable[UUID | None]) -> dict[UUID, Any]:
+    """The documents by id, in one query; erased ones are absent."""
+    wanted = [payload_id for payload_id in payload_ids if payload_id is not None]
+    rows = Payload.objects.filter(id__in=wanted, body__isnull=False).values_list("id", "body")
+    return {payload_id: json.loads(bytes(body)) for payload_id, body in rows}
