@@ -1,11 +1,17 @@
 """Every URL of the product. `tests/access/` holds a table that must equal this list."""
 
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from apps.core import health
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("", include("apps.api.urls")),
+    path("", include("apps.console.urls")),
 ]
+
+handler400 = "apps.core.middleware.bad_request"
+handler403 = "apps.core.middleware.forbidden"
+handler404 = "apps.core.middleware.page_not_found"
+handler500 = "apps.core.middleware.server_error"

@@ -1,5 +1,10 @@
 """What may be done in a process, and which role may do it. Held per process, or for the whole mesh."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 VIEW = "view_process"
 APPROVE = "approve_in_process"
 HALT = "halt_in_process"
@@ -7,12 +12,21 @@ AUDIT = "audit_process"
 MANAGE = "manage_process"
 
 # Names for the database; VIEW is Django's own.
-PERMISSIONS = [
+PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
     (APPROVE, "Can vote on approvals of this process"),
     (HALT, "Can place and lift halts in this process"),
     (AUDIT, "Can read the audit log of this process"),
     (MANAGE, "Can change agents, tools and grants of this process"),
 ]
+
+# How a refusal names each: "You may not …".
+DOES = {
+    VIEW: "look at agents and runs",
+    APPROVE: "vote on approvals",
+    HALT: "place or lift halts",
+    AUDIT: "read the audit log",
+    MANAGE: "change agents, tools and grants",
+}
 
 ROLES: dict[str, tuple[str, ...]] = {
     "approver": (VIEW, AUDIT, APPROVE),

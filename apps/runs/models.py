@@ -38,6 +38,10 @@ class Run(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def is_open(self) -> bool:
+        return self.state == RunState.OPEN
+
 
 class SpanKind(models.TextChoices):
     DECISION = "decision", "Policy decision"

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import lucide as icon_files
+from babel.numbers import format_decimal
 from django import template
 from django.http import HttpRequest
 from django.template import Context
@@ -12,9 +13,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy, to_locale
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from lucide.templatetags.lucide import lucide as draw_icon
 
 from apps.core import clock
@@ -60,7 +60,7 @@ STATES: dict[str, Look] = {
     "cancelled": Look(gettext_lazy("Cancelled"), "", "minus"),
     "halted": Look(gettext_lazy("Halted"), "bad", "octagon"),
     "invalidated": Look(gettext_lazy("Invalidated"), "", "file-x"),
-    "outcome_unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-help"),
+    "outcome_unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-question-mark"),
     "compensated": Look(gettext_lazy("Compensated"), "", "undo-2"),
     # an approval, a vote
     "pending": Look(gettext_lazy("Waiting"), "wait", "hourglass"),
@@ -72,13 +72,13 @@ STATES: dict[str, Look] = {
     "ok": Look(gettext_lazy("Done"), "good", "check"),
     "refused": Look(gettext_lazy("Refused"), "bad", "ban"),
     "error": Look(gettext_lazy("Failed"), "bad", "x"),
-    "unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-help"),
+    "unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-question-mark"),
     # an agent, a halt and its mode
     "enabled": Look(gettext_lazy("Enabled"), "good", "check"),
     "disabled": Look(gettext_lazy("Disabled"), "", "minus"),
-    "held": Look(gettext_lazy("Held"), "wait", "pause"),
+    "held": Look(gettext_lazy("Held"), "wait", "circle-pause"),
     "drain": Look(gettext_lazy("Drain"), "wait", "arrow-down-to-line"),
-    "hold": Look(gettext_lazy("Hold"), "wait", "pause"),
+    "hold": Look(gettext_lazy("Hold"), "wait", "circle-pause"),
     "stop": Look(gettext_lazy("Stop"), "bad", "octagon"),
     "in_force": Look(gettext_lazy("In force"), "bad", "octagon"),
     "lifted": Look(gettext_lazy("Lifted"), "", "undo-2"),
@@ -123,8 +123,16 @@ def money(minor: int | None, currency: str) -> str:
 
 
 @register.filter
+def number(value: float | None) -> str:
+    """A count with the reader's thousands: "1,204,881"; nothing for no count."""
+    if value is None:
+        return ""
+    return format_decimal(value, locale=to_locale(get_language() or "en"))
+
+
+@register.filter
 def duration(value: dt.timedelta | float | None) -> str:
-    """An exact length of time from a timedelta or seconds: "3 ms", "3.2 s", "41 s", "25 min 02 s", "1 h 05", "2 d 3 h"."""
+    """An exact length from a timedelta or seconds: "3 ms", "3.2 s", "41 s", "25 min 02 s", "1 h 05", "2 d 3 h"."""
     if value is None:
         return ""
     seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
@@ -199,8 +207,8 @@ def zone() -> str:
 def when(moment: dt.datetime | None, style: str = "auto") -> str:
     """A moment in the reader's zone, UTC on hover.
 
-    style: auto (time, with its date when not today) · time · seconds · precise (milliseconds) · date · full · bare (time
-    with seconds and no zone, under a head that names the zone).
+    style: auto (time, with its date when not today) · time · seconds · precise (milliseconds) · date · full · bare
+    (with seconds and without the zone, under a head that names it).
     """
     if moment is None:
         return ""
@@ -229,7 +237,14 @@ def when(moment: dt.datetime | None, style: str = "auto") -> str:
 
 @lru_cache(maxsize=512)
 def _icon(name: str, size: str) -> SafeString:
-    svg = draw_icon(str(name), size=None, aria_hidden="true", focusable="false", **{"class": f"icon icon--{size}"})
+    svg = draw_icon(
+        str(name),
+        size=None,
+        aria_hidden="true",
+        focusable="false",
+        stroke_width="1.75",
+        **{"class": f"icon icon--{size}"},
+    )
     return mark_safe(svg)  # noqa: S308  our own icon files, and two words from our own templates
 
 
@@ -255,7 +270,7 @@ def query(context: Context, **changes: Any) -> str:
     request: HttpRequest = context["request"]
     params = request.GET.copy()
     for name, value in changes.items():
-        if value is None or value == "":
+        if value is None:
             params.pop(name, None)
         else:
             params[name] = str(value)

@@ -1,0 +1,99 @@
+"""What the shell around every page needs: navigation, the banner of halts, the person."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+
+from apps.accounts.requests import actor_or_none
+from apps.approvals.queries import approvals_in_view
+from apps.core.actor import Actor
+from apps.halts.models import Halt, Mode
+from apps.halts.queries import halts_visible_to
+from apps.registry.models import Environment
+
+VERB = {Mode.DRAIN: "drained", Mode.HOLD: "held", Mode.STOP: "stopped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One entry of the rail. `prefix` is the path under which it is the current one."""
+
+    label: str
+    url_name: str
+    icon: str
+    prefix: str
+
+
+RAIL: tuple[tuple[Section, ...], ...] = (
+    (
+        Section("Inbox", "inbox", "inbox", "/inbox/"),
+        Section("Runs", "runs", "list-tree", "/runs/"),
+        Section("Agents", "agents", "bot", "/agents/"),
+        Section("Halts", "halts", "octagon-x", "/halts/"),
+    ),
+    (Section("Audit log", "audit", "scroll-text", "/audit/"),),
+)
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Lazy: a part that does not draw the shell costs no query for it."""
+    return {"shell": SimpleLazyObject(lambda: _shell(request))}
+
+
+def _shell(request: HttpRequest) -> dict[str, Any]:
+    actor = actor_or_none(request)
+    return {
+        "sections": _sections(request, actor) if actor else [],
+        "environment": Environment.PRODUCTION.value,
+        "environments": [],
+        "halts": _banner(actor),
+        "person": _person(request) if actor else None,
+        "audit_through": None,
+        "halt_url": reverse("halt-new") if actor else None,
+        "search_url": None,
+    }
+
+
+def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
+    return [
+        [
+            {
+                "label": section.label,
+                "url": reverse(section.url_name),
+                "icon": section.icon,
+                "current": request.path.startswith(section.prefix),
+                "count": approvals_in_view(actor, "mine").count() if section.url_name == "inbox" else None,
+                "ready": True,
+            }
+            for section in group
+        ]
+        for group in RAIL
+    ]
+
+
+def _banner(actor: Actor | None) -> list[dict[str, Any]]:
+    """Every halt in force that this person may see; a stranger at the sign-in page learns that there are halts, not which."""
+    in_force = Halt.objects.in_force().order_by("-id")
+    if actor is None:
+        count = in_force.count()
+        return [{"sentence": f"{count} halt{'s' if count > 1 else ''} in force.", "since": None, "url": None, "mode": "hold"}] if count else []
+    halts = in_force.filter(id__in=halts_visible_to(actor).values("id"))
+    return [
+        {
+            "sentence": f"{halt.scope_name[:1].upper()}{halt.scope_name[1:]} is {VERB[Mode(halt.mode)]} in {halt.environment} by "
+            f"{halt.placed_by_name}: {halt.get_reason_code_display().lower()}.",
+            "since": halt.placed_at,
+            "url": reverse("halt", args=[halt.id]),
+            "mode": halt.mode,
+        }
+        for halt in halts
+    ]
+
+
+def _person(request: HttpRequest) -> dict[str, Any]:
+    user: Any = request.user
+    initials = "".join(word[0] for word in str(user).split()[:2]).upper()
+    return {"name": str(user), "initials": initials, "username": user.username, "teams": None}

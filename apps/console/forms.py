@@ -1,0 +1,38 @@
+"""HTML input of the console's own pages."""
+
+from django import forms
+
+from apps.halts.models import Mode, ReasonCode, Scope
+from apps.registry.models import Environment
+
+
+class HaltScopeForm(forms.Form):
+    """Which halt is being thought of; every field has a sane default, so that the panel opens at one press."""
+
+    scope = forms.CharField(max_length=160, required=False)
+    environment = forms.ChoiceField(choices=Environment.choices, required=False)
+    mode = forms.ChoiceField(choices=Mode.choices, required=False)
+
+    def clean_scope(self) -> tuple[str, str]:
+        """`mesh`, `process:<slug>`, `agent:<slug>` or `tool:<name>` as (type, reference)."""
+        scope_type, _, reference = (self.cleaned_data["scope"] or Scope.MESH).partition(":")
+        if scope_type not in Scope.values:
+            raise forms.ValidationError("Choose what to stop.")
+        return scope_type, reference
+
+    def clean_environment(self) -> str:
+        return self.cleaned_data["environment"] or Environment.PRODUCTION
+
+    def clean_mode(self) -> str:
+        return self.cleaned_data["mode"] or Mode.HOLD
+
+
+class HaltForm(HaltScopeForm):
+    """The confirmed halt: one of six reason codes is all that is asked beyond the scope."""
+
+    reason_code = forms.ChoiceField(choices=ReasonCode.choices, error_messages={"required": "Choose a reason."})
+    reason = forms.CharField(max_length=500, required=False)
+
+
+class LiftForm(forms.Form):
+    reason = forms.CharField(max_length=500, error_messages={"required": "Say why it is safe to start again."})

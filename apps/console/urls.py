@@ -1,0 +1,19 @@
+"""Every page."""
+
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from apps.console.views import halts, lists
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="inbox"), name="home"),
+    path("", include("apps.accounts.urls")),
+    path("", include("apps.approvals.urls")),
+    path("", include("apps.runs.urls")),
+    path("agents/", lists.agents, name="agents"),
+    path("audit/", lists.audit_log, name="audit"),
+    path("halts/", halts.halts, name="halts"),
+    path("halts/new/", halts.halt_panel, name="halt-new"),
+    path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
+    path("halts/<uuid:halt_id>/lift/", halts.lift, name="halt-lift"),
+]

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from apps.gateway import api
+
+urlpatterns = [
+    path("tool-calls", api.ToolCalls.as_view(), name="api-tool-calls"),
+    path("tool-calls/<uuid:call_id>", api.ToolCallDetail.as_view(), name="api-tool-call"),
+    path("tool-calls/<uuid:call_id>/cancel", api.ToolCallCancellation.as_view(), name="api-tool-call-cancel"),
+    path("authorize", api.Authorize.as_view(), name="api-authorize"),
+]

@@ -1,0 +1,70 @@
+"""Arguments: checked against the tool's schema, and what they mean (money, entity, sentence)."""
+
+from functools import lru_cache
+from typing import Any
+
+import jsonschema_rs
+
+from apps.core.canonical import canonical_bytes, digest
+from apps.core.errors import Invalid
+from apps.core.money import Money
+from apps.core.pointers import resolve
+from apps.registry.models import Tool
+
+ERRORS_SHOWN = 20
+
+
+@lru_cache(maxsize=4096)
+def _validator(schema: bytes) -> Any:
+    return jsonschema_rs.validator_for(schema.decode(), validate_formats=True)
+
+
+def schema_errors(schema: dict[str, Any], document: Any) -> list[dict[str, str]]:
+    """Every way in which the document misses the schema, as JSON pointer and sentence; [] when it fits."""
+    errors = _validator(canonical_bytes(schema)).iter_errors(document)
+    return [
+        {"pointer": "".join(f"/{_escape(step)}" for step in error.instance_path), "sentence": error.message}
+        for error, _ in zip(errors, range(ERRORS_SHOWN), strict=False)
+    ]
+
+
+def _escape(step: object) -> str:
+    return str(step).replace("~", "~0").replace("/", "~1")
+
+
+def check_arguments(tool: Tool, arguments: dict[str, Any]) -> None:
+    """Raise Invalid (422) with a pointer for each error."""
+    if errors := schema_errors(tool.input_schema, arguments):
+        raise Invalid("arguments_invalid", f"The arguments do not fit {tool.name}.", errors=errors)
+
+
+def arguments_digest(arguments: dict[str, Any]) -> str:
+    """Equal for arguments that mean the same, whatever their order and spelling. Raises Invalid for what JSON cannot carry exactly."""
+    return digest(arguments)
+
+
+def money_in(tool: Tool, arguments: dict[str, Any]) -> Money | None:
+    """The money this call moves, None where the tool moves none. Raises Invalid when it should and the amount cannot be read."""
+    if not tool.has_money:
+        return None
+    try:
+        return Money.parse(resolve(arguments, tool.money_amount), resolve(arguments, tool.money_currency))
+    except Invalid as error:
+        raise Invalid(error.code, error.sentence, errors=[{"pointer": tool.money_amount, "sentence": error.sentence}]) from None
+
+
+def entity_in(tool: Tool, arguments: dict[str, Any]) -> tuple[str, str]:
+    """(type, id) of the business record the call is about; empty strings where the tool names none."""
+    value = resolve(arguments, tool.entity_pointer) if tool.entity_pointer else None
+    return (tool.entity_type, str(value)[:120]) if value is not None else ("", "")
+
+
+class _Words(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+def sentence_for(tool: Tool, arguments: dict[str, Any], money: Money | None) -> str:
+    """The sentence people read: the tool's `says` with this call's values."""
+    words = {key: value for key, value in arguments.items() if isinstance(value, str | int | float)}
+    return tool.says.format_map(_Words(words, money=money if money else "…"))

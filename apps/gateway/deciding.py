@@ -1,0 +1,132 @@
+"""The decision on a call: facts in, verdict out, and the digest that votes bind to. Used at intake, at release and for dry runs alike."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from apps.core import clock
+from apps.core.canonical import digest
+from apps.core.errors import NotFound
+from apps.core.money import Money
+from apps.gateway.models import Decision, DecisionMoment, ToolCall
+from apps.gateway.requests import CallRequest
+from apps.policies.evaluation import decide
+from apps.policies.queries import active_releases
+from apps.policies.verdicts import CallFacts, ToolFacts, Verdict
+from apps.registry.models import Agent, ConnectorEndpoint, Grant, Tool
+from apps.runs.models import Run
+from apps.vault.models import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A tool this agent holds a grant for, with the way to its system in the agent's environment."""
+
+    tool: Tool
+    endpoint: ConnectorEndpoint | None
+
+
+def granted_tool(agent: Agent, tool_name: str) -> Granted:
+    """Raises NotFound both for an unknown tool and for one without a grant, in the same words (I13)."""
+    grant = (
+        Grant.objects.in_force(clock.now())
+        .filter(agent=agent, tool__name=tool_name)
+        .select_related("tool__connector")
+        .first()
+    )
+    if grant is None:
+        raise NotFound("tool_not_found", f"This agent has no tool called {tool_name!r}.")
+    endpoint = ConnectorEndpoint.objects.filter(connector_id=grant.tool.connector_id, environment=agent.environment).first()
+    return Granted(tool=grant.tool, endpoint=endpoint)
+
+
+def verdict_on(
+    *, agent: Agent, tool: Tool, request: CallRequest, money: Money | None, run: Run | None, approved_by: tuple[str, ...] = ()
+) -> Verdict:
+    """Evaluate the active releases of this moment. Reads the database, writes nothing."""
+    facts = CallFacts(
+        agent=agent.slug,
+        process=agent.process.slug,
+        teams=(agent.owner_team.slug,),
+        tool=tool_facts(tool),
+        environment=agent.environment,
+        arguments=request.arguments,
+        money=money,
+        confidence=request.confidence,
+        run_steps=run.call_count if run else 0,
+        run_calls=run.call_count if run else 0,
+        run_cost_minor=0,
+        approved_by=approved_by,
+        region=request.region,
+        customer_tier=request.customer_tier,
+    )
+    return decide(facts, active_releases(process_id=agent.process_id, environment=agent.environment))
+
+
+def tool_facts(tool: Tool) -> ToolFacts:
+    return ToolFacts(
+        name=tool.name,
+        connector=tool.connector.slug,
+        effect=tool.effect,
+        is_irreversible=tool.is_irreversible,
+        data_classes=tuple(tool.data_classes),
+        has_money=tool.has_money,
+        input_schema=tool.input_schema,
+        definition_digest=tool.definition_digest,
+    )
+
+
+def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment, stored_input: Payload) -> Decision:
+    """Write the immutable answer beside the call, in the caller's transaction."""
+    return Decision.objects.create(
+        tool_call=call,
+        moment=moment,
+        outcome=verdict.outcome,
+        policies=[policy.as_json() for policy in verdict.policies],
+        obligations=verdict.obligations.as_json(),
+        releases=[release.as_json() for release in verdict.releases],
+        errors=list(verdict.errors),
+        input=stored_input,
+        decided_at=clock.now(),
+    )
+
+
+def call_digest(
+    *, agent: Agent, tool: Tool, tool_version: int, arguments: dict[str, Any], money: Money | None, decision: dict[str, Any]
+) -> str:
+    """What a vote names (I4): agent, tool and version, arguments, money, and the policies that determined it with their obligations."""
+    return digest(
+        {
+            "agent": agent.slug,
+            "environment": agent.environment,
+            "tool": tool.name,
+            "tool_version": tool_version,
+            "arguments": arguments,
+            "money": {"minor": money.minor, "currency": money.currency} if money else None,
+            "policies": decision["policies"],
+            "obligations": decision["obligations"],
+        }
+    )
+
+
+def audit_data(call: ToolCall, decision: Decision) -> dict[str, Any]:
+    """The log's view of a decision: codes, versions and digests, never payload."""
+    return {
+        "tool": call.tool.name,
+        "tool_version": call.tool_version,
+        "decision_id": str(decision.id),
+        "moment": decision.moment,
+        "policies": [f"{policy['id']}@{policy['version']}" for policy in decision.policies],
+        "releases": decision.releases,
+        "arguments_digest": call.request.digest,
+        "money": {"minor": call.money_minor, "currency": call.currency} if call.currency else None,
+    }
+
+
+def explain_denial(decision: Decision) -> str:
+    """One sentence for the agent and the timeline."""
+    if decision.errors:
+        return "Policy could not be evaluated, so the call was denied."
+    says = "; ".join(policy["says"] for policy in decision.policies)
+    return f"Denied by policy: {says}." if says else "No policy permits this call."
+
+

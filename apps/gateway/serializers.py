@@ -1,0 +1,73 @@
+"""The shape of what agents send. Meaning is the services' business."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.gateway.requests import CallRequest
+
+KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$"
+
+
+class EvidenceSerializer(serializers.Serializer[Any]):
+    title = serializers.CharField(max_length=200)
+    uri = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False)
+
+
+class ArgumentsField(serializers.JSONField):
+    """A JSON object."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Must be a JSON object.")
+        return data
+
+
+class AuthorizeSerializer(serializers.Serializer[Any]):
+    """What a decision needs."""
+
+    tool = serializers.CharField(max_length=120)
+    arguments = ArgumentsField(default=dict)
+    run_id = serializers.UUIDField(required=False, allow_null=True)
+    rationale = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=20_000, trim_whitespace=False)
+    confidence = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1)
+    evidence = EvidenceSerializer(many=True, required=False)
+    on_behalf_of = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=150)
+    region = serializers.CharField(required=False, allow_null=True, max_length=60)
+    customer_tier = serializers.CharField(required=False, allow_null=True, max_length=60)
+    idempotency_key = serializers.RegexField(KEY_PATTERN, required=False, allow_null=True, max_length=200)
+    dry_run = serializers.BooleanField(default=False)
+
+    def call_request(self) -> CallRequest:
+        data = self.validated_data
+        return CallRequest(
+            tool=data["tool"],
+            arguments=data["arguments"],
+            idempotency_key=data.get("idempotency_key") or "",
+            run_id=data.get("run_id"),
+            rationale=data.get("rationale") or "",
+            confidence=data.get("confidence"),
+            evidence=tuple(dict(item) for item in data.get("evidence") or ()),
+            on_behalf_of=data.get("on_behalf_of") or "",
+            region=data.get("region"),
+            customer_tier=data.get("customer_tier"),
+        )
+
+
+class ToolCallSerializer(AuthorizeSerializer):
+    """A call needs a key, in the body or in the `Idempotency-Key` header; where both are given they must agree."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        header = self.context.get("idempotency_key")
+        if header and isinstance(data, dict):
+            if data.get("idempotency_key") not in (None, header):
+                raise serializers.ValidationError({"idempotency_key": "The header and the body name different keys."})
+            data = {**data, "idempotency_key": header}
+        return super().to_internal_value(data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.get("idempotency_key") and not attrs["dry_run"]:
+            raise serializers.ValidationError({"idempotency_key": "Every call needs an idempotency key."})
+        return attrs
+

@@ -1,0 +1,18 @@
+"""The acts of the gateway."""
+
+from apps.gateway.services.cancellation import cancel_tool_call, end_calls_under
+from apps.gateway.services.intake import Intake, preview_tool_call, request_tool_call
+from apps.gateway.services.recovery import overdue_calls, recover_tool_call, resolved_but_parked_calls
+from apps.gateway.services.release import release_tool_call
+
+__all__ = [
+    "Intake",
+    "cancel_tool_call",
+    "end_calls_under",
+    "overdue_calls",
+    "preview_tool_call",
+    "recover_tool_call",
+    "release_tool_call",
+    "request_tool_call",
+    "resolved_but_parked_calls",
+]

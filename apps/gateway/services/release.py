@@ -1,0 +1,217 @@
+"""Release: after people have answered, everything that can have changed is checked again, and decided again, before anything runs."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+
+from apps.approvals.models import Approval, ApprovalState
+from apps.audit import services as audit
+from apps.core import clock, locks, outbox
+from apps.core.actor import Actor, system_actor
+from apps.core.errors import NotFound
+from apps.core.money import Money
+from apps.gateway.arguments import arguments_digest
+from apps.gateway.deciding import Granted, audit_data, call_digest, granted_tool, record_decision, verdict_on
+from apps.gateway.events import ToolCallDecided
+from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
+from apps.gateway.services.execution import Execution, announce_end, deadline_after, run_execution
+from apps.gateway.stored import stored_request
+from apps.halts.models import Mode
+from apps.halts.queries import Reach, halts_over
+from apps.policies.verdicts import Verdict
+from apps.runs import services as runs
+from apps.runs.models import SpanKind, SpanStatus
+from apps.vault import services as vault
+
+log = structlog.get_logger(__name__)
+
+RELEASE = system_actor("release")
+PARKED = (CallState.AWAITING_APPROVAL, CallState.QUEUED)
+END_FOR = {
+    ApprovalState.REJECTED: CallState.REJECTED,
+    ApprovalState.EXPIRED: CallState.EXPIRED,
+    ApprovalState.CANCELLED: CallState.CANCELLED,
+}
+SENTENCE_FOR = {
+    CallState.REJECTED: "A person rejected this call.",
+    CallState.EXPIRED: "Nobody decided in time. Nothing was done.",
+    CallState.CANCELLED: "The call was cancelled.",
+    CallState.HALTED: "A stop ended this call before it ran.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Why a released call is not the call that was approved."""
+
+    code: str
+    sentence: str
+    before: Any = None
+    after: Any = None
+
+
+def release_tool_call(call_id: UUID) -> None:
+    """Carry out a call whose approval is resolved, or end it. Safe to call any number of times and from several workers at once."""
+    with transaction.atomic():
+        execution = _claim(call_id)
+    if execution is not None:
+        run_execution(execution)
+
+
+def _claim(call_id: UUID) -> Execution | None:
+    """Under the shared halts lock and the call's row lock: the one place where a parked call becomes executing."""
+    locks.take_shared(locks.HALTS)
+    call = _parked_call(call_id)
+    if call is None or call.approval is None or call.approval.state == ApprovalState.PENDING:
+        return None
+    if call.approval.state != ApprovalState.APPROVED:
+        end_parked(call, END_FOR[ApprovalState(call.approval.state)], actor=RELEASE)
+        return None
+    halts = halts_over(Reach(call.environment, call.process_id, call.agent_id, call.tool_id))
+    halts = [halt for halt in halts if halt.mode != Mode.DRAIN or call.run.started_at >= halt.placed_at]
+    if halts:
+        _hold_or_end(call, strictest=halts[0].effective_mode(clock.now()))
+        return None
+    return _decide_again(call, call.approval)
+
+
+def _parked_call(call_id: UUID) -> ToolCall | None:
+    return (
+        ToolCall.objects.select_for_update(of=("self",))
+        .select_related(
+            "tool__connector", "agent__process", "agent__owner_team", "process", "run", "approval", "request", "result"
+        )
+        .filter(id=call_id, state__in=PARKED)
+        .first()
+    )
+
+
+def _hold_or_end(call: ToolCall, *, strictest: Mode) -> None:
+    """Under a stop the call ends; under a hold it waits, approved, until the halt is lifted."""
+    if strictest == Mode.STOP:
+        end_parked(call, CallState.HALTED, actor=RELEASE)
+    elif call.state != CallState.QUEUED:
+        ToolCall.objects.filter(id=call.id).update(state=CallState.QUEUED)
+        runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=clock.now())
+
+
+def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
+    """The same outcome with the same obligations, on the same arguments: proceed. Anything else: invalidated, with its diff."""
+    request = stored_request(call)
+    try:
+        granted = granted_tool(call.agent, call.tool.name)
+    except NotFound:
+        _invalidate(call, Changed("grant_gone", "The agent no longer holds the grant for this tool."))
+        return None
+    first = call.decisions.earliest("id")
+    money = Money(call.money_minor, call.currency) if call.money_minor is not None else None
+    verdict = verdict_on(
+        agent=call.agent,
+        tool=granted.tool,
+        request=request,
+        money=money,
+        run=call.run,
+        approved_by=tuple(stage.team.slug for stage in approval.stages.select_related("team")),
+    )
+    decision = _record_release(call, verdict)
+    changed = _change_of_digest(call, approval, granted, request.arguments, money, first) or _change_of_verdict(first, decision)
+    if changed is not None:
+        _invalidate(call, changed)
+        return None
+    return _start(call, granted, request.arguments)
+
+
+def _record_release(call: ToolCall, verdict: Verdict) -> Decision:
+    [stored_input] = vault.store(vault.Document(kind="decision.input", body=verdict.input))
+    return record_decision(call, verdict, moment=DecisionMoment.RELEASE, stored_input=stored_input)
+
+
+def _change_of_digest(
+    call: ToolCall, approval: Approval, granted: Granted, arguments: dict[str, Any], money: Money | None, first: Decision
+) -> Changed | None:
+    """I4: what runs is what every vote named. The digest is computed anew from what is stored, not read back."""
+    if granted.tool.version != call.tool_version:
+        return Changed("tool_changed", "The tool's definition changed after the approval.", call.tool_version, granted.tool.version)
+    digest = call_digest(
+        agent=call.agent,
+        tool=granted.tool,
+        tool_version=call.tool_version,
+        arguments=arguments,
+        money=money,
+        decision={"policies": first.policies, "obligations": first.obligations},
+    )
+    named = {digest, call.digest, approval.digest, *approval.votes.values_list("digest", flat=True)}
+    if len(named) > 1 or arguments_digest(arguments) != call.arguments_digest:
+        return Changed("digest_differs", "The stored call is not the call that was approved.", approval.digest, digest)
+    return None
+
+
+def _change_of_verdict(first: Decision, now: Decision) -> Changed | None:
+    if (first.outcome, first.obligations.get("stages")) == (now.outcome, now.obligations.get("stages")):
+        return None
+    return Changed(
+        "decision_changed",
+        "Policy now decides this call differently than when it was approved.",
+        {"outcome": first.outcome, "policies": first.policies, "obligations": first.obligations},
+        {"outcome": now.outcome, "policies": now.policies, "obligations": now.obligations},
+    )
+
+
+def _start(call: ToolCall, granted: Granted, arguments: dict[str, Any]) -> Execution:
+    """Write-ahead: the call is executing, with a deadline, before anything is sent."""
+    now = clock.now()
+    call.state = CallState.EXECUTING
+    call.executing_at = now
+    call.deadline_at = deadline_after(granted, now)
+    call.attempt_count = 1
+    call.save(update_fields=["state", "executing_at", "deadline_at", "attempt_count"])
+    runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=now)
+    _tell_release(call)
+    return Execution(call, granted, arguments, RELEASE, is_parked=True)
+
+
+def _tell_release(call: ToolCall) -> None:
+    decision = call.decisions.latest("id")
+    audit.record(
+        RELEASE,
+        "tool_call.released",
+        subject_type="tool_call",
+        subject_id=call.id,
+        subject_name=call.tool.name,
+        process=call.process.slug,
+        environment=call.environment,
+        run_id=call.run_id,
+        outcome=call.state,
+        data=audit_data(call, decision),
+    )
+    outbox.add(
+        ToolCallDecided(tool_call_id=str(call.id), run_id=str(call.run_id), outcome=decision.outcome, state=call.state)
+    )
+
+
+def _invalidate(call: ToolCall, changed: Changed) -> None:
+    call.error_code = changed.code
+    call.error_sentence = changed.sentence
+    end_parked(
+        call, CallState.INVALIDATED, actor=RELEASE, data={"code": changed.code, "before": changed.before, "after": changed.after}
+    )
+
+
+def end_parked(
+    call: ToolCall, state: CallState, *, actor: Actor, data: dict[str, Any] | None = None, halt_id: UUID | None = None
+) -> None:
+    """End a call that never ran. The caller holds its row lock."""
+    call.state = state
+    call.finished_at = clock.now()
+    call.error_code = call.error_code or state
+    call.error_sentence = call.error_sentence or SENTENCE_FOR.get(state, "")
+    call.halt_id = halt_id or call.halt_id
+    call.save(update_fields=["state", "finished_at", "error_code", "error_sentence", "halt_id"])
+    status = SpanStatus.ERROR if state == CallState.INVALIDATED else SpanStatus.REFUSED
+    runs.end_span(
+        tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=status, ended_at=call.finished_at, note=call.error_sentence
+    )
+    announce_end(call, actor=actor, data=data)

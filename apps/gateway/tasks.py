@@ -1,0 +1,31 @@
+"""Celery entries of the gateway: an id in, one service call."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from apps.gateway import services
+
+
+@shared_task
+def release_tool_call(call_id: str) -> None:
+    services.release_tool_call(UUID(call_id))
+
+
+@shared_task
+def recover_tool_call(call_id: str) -> None:
+    services.recover_tool_call(UUID(call_id))
+
+
+@shared_task
+def recover_tool_calls() -> None:
+    """Every second: calls past their deadline, and calls whose release was lost or waited for a halt."""
+    for call_id in services.overdue_calls():
+        recover_tool_call.delay(str(call_id))
+    for call_id in services.resolved_but_parked_calls():
+        release_tool_call.delay(str(call_id))
+
+
+@shared_task
+def end_calls_under(halt_id: str) -> None:
+    services.end_calls_under(UUID(halt_id))

@@ -1,0 +1,104 @@
+"""The API of halts."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.requests import actor_of, person_of
+from apps.core.clock import rfc3339
+from apps.core.paging import page_of, page_size
+from apps.halts import services
+from apps.halts.models import Halt
+from apps.halts.queries import halt_for, halts_visible_to
+
+
+class ScopeSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField(max_length=20)
+    id = serializers.CharField(max_length=120, required=False, allow_blank=True, allow_null=True)
+
+
+class HaltSerializer(serializers.Serializer[Any]):
+    scope = ScopeSerializer()
+    environment = serializers.CharField(max_length=20)
+    mode = serializers.CharField(max_length=10)
+    reason_code = serializers.CharField(max_length=20)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class LiftSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500)
+
+
+class Halts(APIView):
+    """Place a halt; list the halts one may see, those in force with `?in_force=true`."""
+
+    @extend_schema(request=HaltSerializer, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request) -> Response:
+        person_of(request)
+        body = HaltSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        data = body.validated_data
+        halt = services.place_halt(
+            actor=actor_of(request),
+            scope_type=data["scope"]["type"],
+            scope_reference=data["scope"].get("id") or "",
+            environment=data["environment"],
+            mode=data["mode"],
+            reason_code=data["reason_code"],
+            reason=data.get("reason") or "",
+            expires_at=data.get("expires_at"),
+        )
+        return Response(halt_resource(halt), status=201)
+
+    @extend_schema(
+        responses={200: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("in_force", bool), OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+    )
+    def get(self, request: Request) -> Response:
+        halts = halts_visible_to(actor_of(request))
+        if request.query_params.get("in_force") == "true":
+            halts = halts & Halt.objects.in_force()
+        page = page_of(halts, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit")))
+        return Response({"items": [halt_resource(halt) for halt in page.items], "next": page.next})
+
+
+class HaltDetail(APIView):
+    """One halt."""
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    def get(self, request: Request, halt_id: UUID) -> Response:
+        return Response(halt_resource(halt_for(actor_of(request), halt_id)))
+
+
+class HaltLift(APIView):
+    """End a halt, with a reason."""
+
+    @extend_schema(request=LiftSerializer, responses={200: OpenApiTypes.OBJECT})
+    def post(self, request: Request, halt_id: UUID) -> Response:
+        person_of(request)
+        body = LiftSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        halt = services.lift_halt(actor=actor_of(request), halt_id=halt_id, reason=body.validated_data["reason"])
+        return Response(halt_resource(halt))
+
+
+def halt_resource(halt: Halt) -> dict[str, Any]:
+    return {
+        "id": str(halt.id),
+        "scope": {"type": halt.scope_type, "id": str(halt.scope_id) if halt.scope_id else None, "name": halt.scope_name},
+        "environment": halt.environment,
+        "mode": halt.mode,
+        "reason_code": halt.reason_code,
+        "reason": halt.reason,
+        "placed_by": halt.placed_by_name,
+        "placed_at": rfc3339(halt.placed_at),
+        "expires_at": rfc3339(halt.expires_at),
+        "lifted_by": halt.lifted_by_name or None,
+        "lifted_at": rfc3339(halt.lifted_at),
+    }

@@ -1,0 +1,105 @@
+"""Reading halts."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from apps.core.actor import Actor
+from apps.core.errors import NotFound
+from apps.core.ids import parse_uuid
+from apps.halts.models import Halt, Mode, Scope
+from apps.registry.models import Agent, Grant, Process, Tool
+from apps.registry.queries import agents_visible_to, processes_visible_to, tools_visible_to
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a call touches, as far as halts are concerned."""
+
+    environment: str
+    process_id: UUID
+    agent_id: UUID
+    tool_id: UUID
+
+
+def halts_over(reach: Reach) -> list[Halt]:
+    """Halts in force that cover the reach, strictest first. Under the shared lock this answer holds until the transaction ends (I6)."""
+    covering = (
+        Q(scope_type=Scope.MESH)
+        | Q(scope_type=Scope.PROCESS, scope_id=reach.process_id)
+        | Q(scope_type=Scope.AGENT, scope_id=reach.agent_id)
+        | Q(scope_type=Scope.TOOL, scope_id=reach.tool_id)
+    )
+    halts = list(Halt.objects.in_force().filter(covering, environment=reach.environment))
+    return sorted(halts, key=lambda halt: (STRICTNESS[Mode(halt.mode)], halt.id))
+
+
+STRICTNESS = {Mode.STOP: 0, Mode.HOLD: 1, Mode.DRAIN: 2}
+
+
+def halts_visible_to(actor: Actor) -> QuerySet[Halt]:
+    """A halt of the mesh is everyone's to see; any other is seen by who sees what it covers."""
+    return Halt.objects.filter(
+        Q(scope_type=Scope.MESH)
+        | Q(scope_type=Scope.PROCESS, scope_id__in=processes_visible_to(actor).values("id"))
+        | Q(scope_type=Scope.AGENT, scope_id__in=agents_visible_to(actor).values("id"))
+        | Q(scope_type=Scope.TOOL, scope_id__in=tools_visible_to(actor).values("id"))
+    )
+
+
+def halt_for(actor: Actor, halt_id: UUID, *, lock: bool = False) -> Halt:
+    """One halt this actor may see. Raises NotFound."""
+    halts = halts_visible_to(actor).filter(id=halt_id)
+    halt = (halts.select_for_update() if lock else halts).first()
+    if halt is None:
+        raise NotFound("halt.not_found", "There is no such halt.")
+    return halt
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A resolved scope: what it is, what it is called, and the processes (id to slug) whose work it touches."""
+
+    scope_type: Scope
+    scope_id: UUID | None
+    name: str
+    processes: dict[UUID, str]
+
+    @property
+    def process_slug(self) -> str:
+        """The one process it touches; "" when it is wider."""
+        return next(iter(self.processes.values())) if len(self.processes) == 1 and self.scope_type != Scope.MESH else ""
+
+
+def target_for(actor: Actor, *, scope_type: str, reference: str, environment: str) -> Target:
+    """Resolve a scope as people and programs write it (an id or a slug). Raises NotFound for what the actor may not see."""
+    if scope_type == Scope.MESH:
+        return Target(Scope.MESH, None, "the whole mesh", _slugs(Process.objects.filter(agents__environment=environment)))
+    found = _scope_object(actor, scope_type, reference, environment)
+    if found is None:
+        raise NotFound("halt.scope_not_found", f"There is no {scope_type} {reference!r} in {environment} that you may see.")
+    return Target(Scope(scope_type), found.id, found.name, _slugs(_processes_of(found, environment)))
+
+
+def _scope_object(actor: Actor, scope_type: str, reference: str, environment: str) -> Process | Agent | Tool | None:
+    as_id = parse_uuid(reference)
+    if scope_type == Scope.TOOL:
+        return tools_visible_to(actor).filter(Q(id=as_id) if as_id else Q(name=reference)).first()
+    named = Q(id=as_id) if as_id else Q(slug=reference)
+    if scope_type == Scope.PROCESS:
+        return processes_visible_to(actor).filter(named).first()
+    return agents_visible_to(actor).filter(named, environment=environment).first()
+
+
+def _processes_of(found: Process | Agent | Tool, environment: str) -> QuerySet[Process]:
+    if isinstance(found, Process):
+        return Process.objects.filter(id=found.id)
+    if isinstance(found, Agent):
+        return Process.objects.filter(id=found.process_id)
+    users = Grant.objects.filter(tool=found, revoked_at=None, agent__environment=environment)
+    return Process.objects.filter(id__in=users.values("agent__process"))
+
+
+def _slugs(processes: QuerySet[Process]) -> dict[UUID, str]:
+    return dict(processes.order_by("slug").distinct().values_list("id", "slug"))

@@ -1,0 +1,195 @@
+"""Cedar text as a row of policies with places: where each begins, and where in it an error lies.
+
+Cedar's Python binding reports errors without a place and its parser ends the process on a text nested too deeply, so
+every text passes here before it is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from cedarpy import PolicySet
+
+# Cedar's parser and evaluator recurse on the thread's stack: 64 levels fit into half a mebibyte, 160 negations overflow
+# the two of a web thread, 5,000 operators in a row too. Nobody writes or reads policies near these limits.
+MAX_NESTING = 32
+MAX_OPERATORS = 1_000
+MAX_TEXT_LENGTH = 512 * 1024
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|//[^\n\r]*)
+    |(?P<string>"(?:\\[^\n]|[^"\\])*")
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<number>[0-9]+)
+    |(?P<operator>::|&&|\|\||[=!<>]=|[.+\-*/%!<>=])
+    |(?P<mark>\?(?:principal|resource)\b|[@,;:(){}\[\]])""",
+    re.VERBOSE | re.ASCII,
+)
+_WORD_OPERATORS = frozenset({"if", "in", "has", "like", "is"})
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
+_CUT_SHORT = "unexpected end of input"
+
+
+class TextError(Exception):
+    """What is wrong with a text, and at which character of it."""
+
+    def __init__(self, sentence: str, offset: int) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+    offset: int
+    kind: str
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.text)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One policy of a text, up to its semicolon. Cedar calls the n-th `policy<n>`, from 0."""
+
+    source: str
+    tokens: tuple[Token, ...]
+
+    @property
+    def offset(self) -> int:
+        return self.tokens[0].offset
+
+    @cached_property
+    def text(self) -> str:
+        return self.source[self.offset : self.tokens[-1].end]
+
+    def find(self, *path: str) -> int | None:
+        """Where the last of these words or strings stands, after the others in this order; None if it does not."""
+        wanted = list(path)
+        for token in self.tokens:
+            if wanted and token.text in (wanted[0], f'"{wanted[0]}"'):
+                wanted.pop(0)
+                if not wanted:
+                    return token.offset
+        return None
+
+
+def statements(text: str) -> tuple[Statement, ...]:
+    """The policies of a text. Raises TextError for what is no Cedar at all, and for what is too deep or too long to be
+    parsed safely.
+    """
+    if len(text) > MAX_TEXT_LENGTH:
+        raise TextError(f"The text is longer than {MAX_TEXT_LENGTH:,} characters.", 0)
+    found, tokens = [], []
+    for token in _tokens(text):
+        tokens.append(token)
+        if token.text == ";":
+            found.append(Statement(text, tuple(tokens)))
+            tokens = []
+    if tokens:
+        found.append(Statement(text, tuple(tokens)))
+    for statement in found:
+        _refuse_recursion(statement)
+    return tuple(found)
+
+
+def place(text: str, offset: int) -> tuple[int, int]:
+    """Line and column of a character, both from 1."""
+    line = text.count("\n", 0, offset) + 1
+    return line, offset - (text.rfind("\n", 0, offset) + 1) + 1
+
+
+def parse_error(statement: Statement) -> TextError | None:
+    """Why Cedar cannot read this policy, and where; None when it can."""
+    message = _complaint(statement.text)
+    if message is None:
+        return None
+    return TextError(_sentence(message), _offset_of(message, statement))
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            what = (
+                "This text has no closing quotation mark."
+                if text[at] == '"'
+                else f"“{text[at]}” means nothing in Cedar."
+            )
+            raise TextError(what, at)
+        kind = match.lastgroup or ""
+        if kind != "space":
+            yield Token(match[0], at, kind)
+        at = match.end()
+
+
+def _refuse_recursion(statement: Statement) -> None:
+    depth = operators = conditionals = 0
+    for token in statement.tokens:
+        if token.text in _OPENING:
+            depth += 1
+        elif token.text in _CLOSING:
+            depth -= 1
+        elif token.kind == "operator" or token.text in _WORD_OPERATORS:
+            operators += 1
+            conditionals += token.text == "if"
+        if depth > MAX_NESTING or conditionals > MAX_NESTING:
+            raise TextError(f"This policy nests deeper than {MAX_NESTING} levels.", token.offset)
+        if operators > MAX_OPERATORS:
+            raise TextError(
+                f"This policy has more than {MAX_OPERATORS:,} operators; use a parameter or several policies.",
+                token.offset,
+            )
+
+
+def _complaint(text: str) -> str | None:
+    try:
+        PolicySet.from_str(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _offset_of(message: str, statement: Statement) -> int:
+    """Where the error lies: at the word the message quotes, no later than where the text can become no policy."""
+    if message == _CUT_SHORT:
+        return statement.tokens[-1].offset
+    last = _first_impossible(statement)
+    quoted = re.findall(r"`([^`]+)`|'([^']+)'|: (\w+)$", message)
+    for words in quoted:
+        word = "".join(words)
+        candidates = [token.offset for token in statement.tokens[: last + 1] if token.text == word]
+        if candidates:
+            return candidates[-1]
+        inside = [token.offset for token in statement.tokens if word in token.text]
+        if inside:
+            return inside[0]
+    return statement.offset
+
+
+def _first_impossible(statement: Statement) -> int:
+    """Index of the first token after which Cedar knows that no policy can come of it; before it, it only misses the
+    rest.
+    """
+    low, high = 0, len(statement.tokens) - 1
+    while low < high:
+        middle = (low + high) // 2
+        prefix = statement.source[statement.offset : statement.tokens[middle].end]
+        if _complaint(prefix) == _CUT_SHORT:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _sentence(message: str) -> str:
+    if message == _CUT_SHORT:
+        return "The policy is not finished: a closing bracket, a brace or the semicolon is missing."
+    quoted = re.sub(r"`([^`]*)`", r"“\1”", message).rstrip(".")
+    return f"{quoted[:1].upper()}{quoted[1:]}."

@@ -1,0 +1,157 @@
+"""Checking policies, and releasing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from apps.audit import services as audit
+from apps.core import clock, outbox
+from apps.core.actor import Actor
+from apps.core.errors import Invalid
+from apps.policies.evaluation import content_hash
+from apps.policies.events import PolicyReleased
+from apps.policies.models import GLOBAL_SET, ActiveRelease, PolicyRelease, PolicySet
+from apps.policies.parameters import read_parameters
+from apps.policies.queries import known_to_registry
+from apps.policies.schema import schema_hash
+from apps.policies.validation import Known, problems_of
+from apps.policies.verdicts import ToolFacts
+from apps.registry.models import Environment, Process
+
+
+def validate_policies(
+    *,
+    policy_set: str,
+    text: str,
+    parameters: dict[str, Any],
+    environments: Sequence[str] = (),
+    tools: Iterable[ToolFacts] = (),
+    teams: Iterable[str] = (),
+    connectors: Iterable[str] = (),
+    processes: Iterable[str] = (),
+    agents: Iterable[str] = (),
+) -> None:
+    """Raise Invalid("policy.invalid", errors=[{"line", "column", "policy", "sentence"}]) unless this may be released.
+    Writes nothing.
+
+    What is passed counts as known besides what the registry has, and a tool replaces the registry's of the same name: a
+    file that declares tools, teams, connectors, processes and agents next to its policies is checked before any of it
+    exists.
+    """
+    registry = known_to_registry()
+    declared = {tool.name: tool for tool in tools}
+    known = Known(
+        tools=(*(tool for tool in registry.tools if tool.name not in declared), *declared.values()),
+        teams=registry.teams.union(teams),
+        connectors=registry.connectors.union(connectors, (tool.connector for tool in declared.values())),
+        processes=registry.processes.union(processes),
+        agents=registry.agents.union(agents),
+    )
+    _check(policy_set, text, parameters, environments, known)
+
+
+def publish_release(
+    *,
+    policy_set: str,
+    process: Process | None,
+    text: str,
+    parameters: dict[str, Any],
+    environments: list[str],
+    actor: Actor,
+    message: str = "",
+) -> PolicyRelease:
+    """Let this text and these parameters decide in these environments from now on, and return their release.
+
+    What is active already stays as it is: the same content is never released twice, and moves to a further environment
+    under the version it has. Nothing is written unless all of it is valid. Two publishers of one set wait for each
+    other.
+    """
+    known = known_to_registry()
+    _check(policy_set, text, parameters, environments, known)
+    with transaction.atomic():
+        owner = _policy_set(policy_set, process)
+        hash_of_content = content_hash(text, parameters)
+        active = {row.environment: row for row in owner.active_releases.select_related("release")}
+        release = next((row.release for row in active.values() if row.release.content_hash == hash_of_content), None)
+        if release is None:
+            release = PolicyRelease.objects.create(
+                policy_set=owner,
+                version=(owner.releases.aggregate(newest=Max("version"))["newest"] or 0) + 1,
+                text=text,
+                parameters=parameters,
+                schema_hash=schema_hash(known.tools, read_parameters(parameters)[0].types),
+                content_hash=hash_of_content,
+                message=message,
+                released_by=actor.key,
+                released_at=clock.now(),
+            )
+        moved = [
+            environment
+            for environment in dict.fromkeys(environments)
+            if environment not in active or active[environment].release.content_hash != hash_of_content
+        ]
+        for environment in moved:
+            _activate(release, environment, actor, before=active.get(environment), message=message)
+        if moved:
+            outbox.add(PolicyReleased(owner.slug, release.version, str(release.id), moved, actor.key))
+    return release
+
+
+def _policy_set(slug: str, process: Process | None) -> PolicySet:
+    """The set, made when it is new, locked either way."""
+    if (slug == GLOBAL_SET) != (process is None):
+        raise Invalid(
+            "policy.wrong_process", f"The set “{GLOBAL_SET}” belongs to no process, and every other set to one."
+        )
+    owner, _ = PolicySet.objects.select_for_update(of=("self",)).get_or_create(slug=slug, defaults={"process": process})
+    if owner.process_id != (process.id if process else None):
+        raise Invalid("policy.wrong_process", f"The set “{slug}” belongs to another process.")
+    return owner
+
+
+def _activate(
+    release: PolicyRelease, environment: str, actor: Actor, *, before: ActiveRelease | None, message: str
+) -> None:
+    ActiveRelease.objects.update_or_create(
+        policy_set=release.policy_set,
+        environment=environment,
+        defaults={"release": release, "since": clock.now(), "activated_by": actor.key},
+    )
+    process = release.policy_set.process
+    audit.record(
+        actor,
+        "policy.released",
+        subject_type="policy_release",
+        subject_id=release.id,
+        subject_name=f"{release.policy_set.slug}@{release.version}",
+        process=process.slug if process else "",
+        environment=environment,
+        reason=message,
+        data={
+            "set": release.policy_set.slug,
+            "version": release.version,
+            "content_hash": release.content_hash,
+            "version_before": before.release.version if before else None,
+        },
+    )
+
+
+def _check(policy_set: str, text: str, parameters: dict[str, Any], environments: Sequence[str], known: Known) -> None:
+    unknown = [environment for environment in environments if environment not in Environment.values]
+    if unknown:
+        raise Invalid("policy.unknown_environment", f"There is no environment “{unknown[0]}”.")
+    problems = problems_of(text=text, parameters=parameters, known=known)
+    if not problems:
+        return
+    first = problems[0]
+    where = f"line {first.line}: " if first.line else ""
+    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    raise Invalid(
+        "policy.invalid",
+        f"The policies of “{policy_set}” cannot be released: {where}{first.sentence}{more}",
+        errors=[problem.as_json() for problem in problems],
+    )

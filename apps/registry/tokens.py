@@ -1,0 +1,68 @@
+"""Access tokens of agents: signed, fifteen minutes long, naming the credential they were given for.
+
+The database is asked at each use whether the credential still stands, so revoking it ends its tokens at once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.core.signing import BadSignature, Signer
+
+from apps.core import clock
+from apps.core.actor import Actor, agent_actor
+from apps.core.errors import NotAuthenticated
+from apps.registry.models import Agent, AgentCredential
+
+PREFIX = "mca_"
+LIFETIME_SECONDS = 15 * 60
+# Not django's TimestampSigner: that one asks the machine for the time, and a test could not move it.
+SIGNER = Signer(salt="registry.agent-access-token")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInAgent:
+    """An agent that proved who it is; what DRF calls the user of its requests."""
+
+    agent: Agent
+    credential: AgentCredential
+    is_authenticated: bool = True
+    is_active: bool = True
+
+    @property
+    def pk(self) -> Any:
+        return self.agent.pk
+
+    @property
+    def actor(self) -> Actor:
+        return agent_actor(agent_id=self.agent.id, slug=self.agent.slug, name=self.agent.name)
+
+
+def issue(credential: AgentCredential) -> tuple[str, int]:
+    """(access token, seconds it is good for)."""
+    claims = {"credential": str(credential.id), "until": int(clock.now().timestamp()) + LIFETIME_SECONDS}
+    return PREFIX + SIGNER.sign_object(claims), LIFETIME_SECONDS
+
+
+def is_access_token(token: str) -> bool:
+    """Whether it claims to be one of these; `agent_for_token` says whether it is."""
+    return token.startswith(PREFIX)
+
+
+def agent_for_token(token: str) -> SignedInAgent:
+    """Who the token was given to, with process and teams, in one query. Raises NotAuthenticated and says why."""
+    try:
+        claims = SIGNER.unsign_object(token.removeprefix(PREFIX))
+        credential_id = UUID(claims["credential"])
+    except (BadSignature, ValueError):
+        raise NotAuthenticated("token.invalid", "This access token was not given out here.") from None
+    if claims["until"] <= clock.now().timestamp():
+        raise NotAuthenticated("token.expired", "This access token has expired. Ask for a new one at /oauth/token.")
+    credential = (
+        AgentCredential.objects.filter(pk=credential_id, revoked_at=None)
+        .select_related("agent__process", "agent__owner_team", "agent__built_by")
+        .first()
+    )
+    if credential is None:
+        raise NotAuthenticated("token.revoked", "The credential behind this access token was revoked.")
+    return SignedInAgent(agent=credential.agent, credential=credential)

@@ -1,0 +1,108 @@
+"""The API of runs."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.requests import actor_of
+from apps.core.clock import rfc3339
+from apps.core.errors import NotAllowed
+from apps.core.paging import page_of, page_size
+from apps.registry.requests import agent_of
+from apps.runs import services
+from apps.runs.models import Run, RunState, Span
+from apps.runs.queries import run_for, runs_visible_to, spans_of
+
+
+class RunSerializer(serializers.Serializer[Any]):
+    title = serializers.CharField(max_length=200)
+    business_key = serializers.CharField(max_length=120, required=False, allow_blank=True, default="")
+    process = serializers.SlugField(required=False, allow_null=True)
+
+
+class RunEndSerializer(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(choices=[(state.value, state.label) for state in services.ENDS_BY_AGENT])
+
+
+class Runs(APIView):
+    """Open a run; list the runs one may see."""
+
+    @extend_schema(request=RunSerializer, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request) -> Response:
+        agent = agent_of(request).agent
+        body = RunSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        if body.validated_data.get("process") not in (None, agent.process.slug):
+            raise NotAllowed("run.other_process", "An agent opens runs in its own process alone.")
+        run = services.open_run(
+            agent=agent,
+            actor=actor_of(request),
+            title=body.validated_data["title"],
+            business_key=body.validated_data["business_key"],
+        )
+        return Response(_run(run), status=201)
+
+    @extend_schema(
+        responses={200: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int), OpenApiParameter("business_key", str)],
+    )
+    def get(self, request: Request) -> Response:
+        runs = runs_visible_to(actor_of(request))
+        if business_key := request.query_params.get("business_key"):
+            runs = runs.filter(business_key=business_key)
+        page = page_of(runs, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit")))
+        return Response({"items": [_run(run) for run in page.items], "next": page.next})
+
+
+class RunDetail(APIView):
+    """One run with its spans; an agent ends the runs of its process."""
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    def get(self, request: Request, run_id: UUID) -> Response:
+        run = run_for(actor_of(request), run_id)
+        return Response({**_run(run), "spans": [_span(span) for span in spans_of(run)]})
+
+    @extend_schema(request=RunEndSerializer, responses={200: OpenApiTypes.OBJECT})
+    def patch(self, request: Request, run_id: UUID) -> Response:
+        agent_of(request)
+        body = RunEndSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        actor = actor_of(request)
+        run = services.end_run(run=run_for(actor, run_id), state=RunState(body.validated_data["state"]), actor=actor)
+        return Response(_run(run))
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "id": str(run.id),
+        "title": run.title,
+        "business_key": run.business_key,
+        "process": run.process.slug,
+        "environment": run.environment,
+        "state": run.state,
+        "call_count": run.call_count,
+        "started_at": rfc3339(run.started_at),
+        "ended_at": rfc3339(run.ended_at),
+    }
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return {
+        "id": str(span.id),
+        "kind": span.kind,
+        "origin": span.origin,
+        "status": span.status,
+        "name": span.name,
+        "actor": span.actor_name,
+        "note": span.note,
+        "money": {"minor": span.money_minor, "currency": span.currency} if span.currency else None,
+        "tool_call_id": str(span.tool_call_id) if span.tool_call_id else None,
+        "started_at": rfc3339(span.started_at),
+        "ended_at": rfc3339(span.ended_at),
+        "attributes": span.attributes,
+    }

@@ -1,0 +1,129 @@
+"""Opening, ending and writing into runs."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from apps.audit import services as audit
+from apps.core import clock
+from apps.core.actor import Actor
+from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.ids import uuid7
+from apps.core.money import Money
+from apps.registry.models import Agent
+from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
+
+ENDS_BY_AGENT = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+
+
+def open_run(*, agent: Agent, actor: Actor, title: str, business_key: str = "", is_implicit: bool = False) -> Run:
+    """Begin a piece of work. A run that a single call opened is `is_implicit` and ends with that call."""
+    with transaction.atomic():
+        run = Run.objects.create(
+            process_id=agent.process_id,
+            environment=agent.environment,
+            opened_by=agent,
+            title=title[:200],
+            business_key=business_key[:120],
+            is_implicit=is_implicit,
+            call_count=1 if is_implicit else 0,
+            started_at=clock.now(),
+        )
+        if not is_implicit:
+            audit.record(
+                actor,
+                "run.opened",
+                subject_type="run",
+                subject_id=run.id,
+                subject_name=run.title,
+                process=agent.process.slug,
+                environment=run.environment,
+                run_id=run.id,
+            )
+    return run
+
+
+def join_run(*, run_id: UUID, agent: Agent) -> Run:
+    """Count one more call into an open run of the agent's own process. Raises NotFound or Conflict."""
+    joined = Run.objects.filter(
+        id=run_id, process_id=agent.process_id, environment=agent.environment, state=RunState.OPEN
+    ).update(call_count=F("call_count") + 1)
+    run = Run.objects.filter(id=run_id, process_id=agent.process_id, environment=agent.environment).first()
+    if run is None:
+        raise NotFound("run.not_found", "There is no such run in this agent's process.")
+    if not joined:
+        raise Conflict("run.ended", f"This run has ended: {run.get_state_display().lower()}.")
+    return run
+
+
+def end_run(*, run: Run, state: str, actor: Actor) -> Run:
+    """End an open run. The same end twice is no error; another end is."""
+    if state not in RunState.values or state == RunState.OPEN:
+        raise Invalid("run.bad_state", f"A run ends as one of {', '.join(ENDS_BY_AGENT)}.")
+    with transaction.atomic():
+        changed = Run.objects.filter(id=run.id, state=RunState.OPEN).update(state=state, ended_at=clock.now())
+        run.refresh_from_db()
+        if not changed:
+            if run.state == state:
+                return run
+            raise Conflict("run.ended", f"This run has ended already: {run.get_state_display().lower()}.")
+        if not run.is_implicit:
+            audit.record(
+                actor,
+                "run.ended",
+                subject_type="run",
+                subject_id=run.id,
+                subject_name=run.title,
+                process=run.process.slug,
+                environment=run.environment,
+                run_id=run.id,
+                outcome=state,
+            )
+    return run
+
+
+def add_span(
+    *,
+    run_id: UUID,
+    kind: SpanKind,
+    name: str,
+    status: SpanStatus,
+    started_at: dt.datetime,
+    ended_at: dt.datetime | None = None,
+    span_id: UUID | None = None,
+    tool_call_id: UUID | None = None,
+    actor_name: str = "",
+    note: str = "",
+    money: Money | None = None,
+    attributes: dict[str, Any] | None = None,
+) -> None:
+    """Write one enforced span. With a `span_id` that is there already nothing happens, so that a handler may run twice."""
+    Span.objects.bulk_create(
+        [
+            Span(
+                id=span_id or uuid7(),
+                run_id=run_id,
+                tool_call_id=tool_call_id,
+                kind=kind,
+                status=status,
+                name=name[:200],
+                actor_name=actor_name[:200],
+                note=note[:300],
+                money_minor=money.minor if money else None,
+                currency=money.currency if money else "",
+                started_at=started_at,
+                ended_at=ended_at,
+                attributes=attributes or {},
+            )
+        ],
+        ignore_conflicts=span_id is not None,
+    )
+
+
+def end_span(*, tool_call_id: UUID, kind: SpanKind, status: SpanStatus, ended_at: dt.datetime, note: str = "") -> None:
+    """End the call's open span of this kind, if there is one."""
+    changes: dict[str, Any] = {"status": status, "ended_at": ended_at} | ({"note": note[:300]} if note else {})
+    Span.objects.filter(tool_call_id=tool_call_id, kind=kind, ended_at=None).update(**changes)

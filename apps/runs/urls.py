@@ -1,0 +1,8 @@
+from django.urls import path
+
+from apps.runs import views
+
+urlpatterns = [
+    path("runs/", views.run_list, name="runs"),
+    path("runs/<uuid:run_id>/", views.run, name="run"),
+]
