@@ -1,4 +1,6 @@
-"""The project: settings, entry points, and the embedded default. The Celery app is loaded with it so that tasks bind to it."""
+"""The project: settings, entry points, and the embedded default. The Celery app is loaded with it so that tasks bind
+to it.
+"""
 
 from meshconsole.celery import app as celery_app
 

@@ -1,4 +1,6 @@
-"""Typed readers of the environment. Every NAME may also be given as NAME_FILE, the path of a file that holds the value."""
+"""Typed readers of the environment. Every NAME may also be given as NAME_FILE, the path of a file that holds the
+value.
+"""
 
 import os
 from pathlib import Path
@@ -9,7 +11,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 
 def text(name: str, default: str | None = None) -> str:
-    """The value of NAME, or the contents of the file that NAME_FILE names. Raises ImproperlyConfigured when neither is set."""
+    """The value of NAME, or the contents of the file that NAME_FILE names. Raises ImproperlyConfigured when neither is
+    set.
+    """
     if name in os.environ:
         return os.environ[name]
     if path := os.environ.get(f"{name}_FILE"):

@@ -1,4 +1,6 @@
-"""Settings, read from the environment. Every default is the safe one: what is missing in production is an error, not a guess."""
+"""Settings, read from the environment. Every default is the safe one: what is missing in production is an error, not a
+guess.
+"""
 
 from pathlib import Path
 
@@ -21,7 +23,9 @@ BASE_URL = env.text("BASE_URL", "http://localhost:8000" if LOCAL else "").rstrip
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", BASE_URL)
 DEMO = env.flag("DEMO")
 
-DATABASES = {"default": env.database("DATABASE_URL", pool_size=env.number("DB_POOL_SIZE", 10) if env.flag("DB_POOL") else 0)}
+DATABASES = {
+    "default": env.database("DATABASE_URL", pool_size=env.number("DB_POOL_SIZE", 10) if env.flag("DB_POOL") else 0)
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -59,6 +63,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "apps.core.middleware.request_context",
+    "apps.core.pages.limit_body",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -96,7 +101,11 @@ TEMPLATES = [
                     ],
                 )
             ],
-            "builtins": ["template_partials.templatetags.partials", "django.templatetags.i18n", "django.templatetags.static"],
+            "builtins": [
+                "template_partials.templatetags.partials",
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -132,13 +141,15 @@ SESSION_COOKIE_NAME = "meshconsole_session"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 
-# --- what browsers may do -----------------------------------------------------------------------------------------------
+# --- what browsers may do
+# -----------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = not LOCAL and not env.flag("TLS_ENDS_ELSEWHERE")
 SECURE_HSTS_SECONDS = 0 if LOCAL else 365 * 24 * 60 * 60
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY") else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "apps.core.pages.csrf_failure"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -157,7 +168,8 @@ CONTENT_SECURITY_POLICY = {
 # 1 MiB holds any sane tool call; what is larger is refused before it is parsed.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-# --- language, time, files ----------------------------------------------------------------------------------------------
+# --- language, time, files
+# ----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
@@ -171,7 +183,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# --- cache and worker ---------------------------------------------------------------------------------------------------
+# --- cache and worker
+# ---------------------------------------------------------------------------------------------------
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": env.text("CACHE_URL")}
     if env.text("CACHE_URL", "")
@@ -204,7 +217,8 @@ CELERY_BEAT_SCHEDULE = {
     "recover-tool-calls": {"task": "apps.gateway.tasks.recover_tool_calls", "schedule": 1.0, "options": {"expires": 5}},
 }
 
-# --- API ----------------------------------------------------------------------------------------------------------------
+# --- API
+# ----------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "apps.registry.authentication.AgentTokenAuthentication",

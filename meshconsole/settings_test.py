@@ -5,11 +5,12 @@ import os
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" * 4)
 os.environ.setdefault("VAULT_KEYS", "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk=")
 os.environ.setdefault("LOCAL", "1")
+os.environ.setdefault("DATABASE_URL", "postgresql:///console")
 os.environ.setdefault("DEMO", "1")
 os.environ.setdefault("CELERY_BROKER_URL", "memory://")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 
-from meshconsole.settings import *  # noqa: E402, F403
+from meshconsole.settings import *  # noqa: F403
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -11,7 +11,7 @@ urlpatterns = [
     path("", include("apps.console.urls")),
 ]
 
-handler400 = "apps.core.middleware.bad_request"
-handler403 = "apps.core.middleware.forbidden"
-handler404 = "apps.core.middleware.page_not_found"
-handler500 = "apps.core.middleware.server_error"
+handler400 = "apps.core.pages.bad_request"
+handler403 = "apps.core.pages.forbidden"
+handler404 = "apps.core.pages.page_not_found"
+handler500 = "apps.core.pages.server_error"

@@ -20,7 +20,7 @@ REALM = 'Bearer realm="mesh-console"'
 
 
 class PersonalTokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer mcp_…`. Stands behind the classes that know their tokens by prefix: what is left is ours."""
+    """`Authorization: Bearer mcp_…`. Stands behind the classes that know theirs by prefix: what is left is ours."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
         secret = bearer_token(request)

@@ -1,7 +1,7 @@
 """The five people one can sign in as with a click, where the installation is a demo.
 
-Marked by their names and by addresses under example.com, which nobody real can have (RFC 2606). An administrator is never
-one of them, and without `DEMO` nobody is.
+Marked by their names and by addresses under example.com, which nobody real can have (RFC 2606). An administrator is
+never one of them, and without `DEMO` nobody is.
 """
 
 from dataclasses import dataclass

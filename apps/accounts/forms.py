@@ -17,5 +17,5 @@ class SignInForm(LoginForm):
         self.fields.pop("remember", None)
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean()
+        cleaned: dict[str, Any] = super().clean()  # type: ignore[no-untyped-call]
         return {**cleaned, "remember": False}

@@ -1,4 +1,4 @@
-"""Signing in, failing to and signing out, into the audit log. Django tells of all three, whichever page or call it was."""
+"""Signing in, failing to and signing out, into the audit log. Django tells of all three, whichever page it was."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def signed_out(*, user: User | None, **_: Any) -> None:
 
 
 def sign_in_failed(*, credentials: dict[str, Any], **_: Any) -> None:
-    """Names the person whose name was tried. What else was typed is not kept: people type passwords into the wrong field."""
+    """Names the person whose name was tried. What was typed is not kept: it may be a password in the wrong field."""
     typed = str(credentials.get("email") or credentials.get("username") or "")
     user = User.objects.filter(Q(username=typed) | Q(email__iexact=typed)).first() if typed else None
     audit.record(

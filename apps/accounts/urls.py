@@ -1,11 +1,11 @@
-"""Signing in and out, under `accounts/`. What else allauth can do is not wired until it is offered."""
+"""Signing in and out. What else allauth can do is not wired until it is offered."""
 
 from django.urls import path
 
 from apps.accounts import views
 
 urlpatterns = [
-    path("login/", views.SignInView.as_view(), name="account_login"),
-    path("logout/", views.SignOutView.as_view(), name="account_logout"),
-    path("demo/", views.demo_sign_in, name="demo-sign-in"),
+    path("accounts/login/", views.SignInView.as_view(), name="account_login"),
+    path("accounts/logout/", views.SignOutView.as_view(), name="account_logout"),
+    path("accounts/demo/", views.demo_sign_in, name="demo-sign-in"),
 ]

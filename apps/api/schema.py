@@ -15,7 +15,13 @@ PROBLEM = {
         "errors": {"type": "array", "items": {"type": "object"}},
     },
 }
-EVERYWHERE = {"400": "Unreadable", "401": "Not signed in", "403": "Not allowed or denied", "405": "Wrong method", "422": "Invalid"}
+EVERYWHERE = {
+    "400": "Unreadable",
+    "401": "Not signed in",
+    "403": "Not allowed or denied",
+    "405": "Wrong method",
+    "422": "Invalid",
+}
 WITH_BODY = {"409": "Conflict", "413": "Too large", "415": "Wrong media type", "423": "Halted", "429": "Exhausted"}
 OUTSIDE = {"502": "The business system failed", "503": "Unavailable"}
 METHODS = {"get", "post", "put", "patch", "delete"}

@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -98,7 +99,9 @@ class Votes(APIView):
             comment=data.get("comment") or "",
         )
         approval = approval_for(actor, approval_id)
-        return Response({"id": str(vote.id), "verdict": vote.verdict, "approval": approval_detail(approval)}, status=201)
+        return Response(
+            {"id": str(vote.id), "verdict": vote.verdict, "approval": approval_detail(approval)}, status=201
+        )
 
 
 def approval_resource(approval: Approval, card: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Requests for human consent. The engine knows a subject by type, id and digest; what the subject is, is its owner's business."""
+"""Requests for human consent. The engine knows a subject by type, id and digest; what the subject is, is its owner's
+business.
+"""
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
@@ -39,7 +41,9 @@ class RejectReason(models.TextChoices):
 
 
 class Approval(models.Model):
-    """One request. `digest` binds every vote to exactly what was shown (I4); `card` is what was shown, kept in the vault."""
+    """One request. `digest` binds every vote to exactly what was shown (I4); `card` is what was shown, kept in the
+    vault.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     subject_type = models.CharField(max_length=40)
@@ -50,7 +54,9 @@ class Approval(models.Model):
     environment = models.CharField(max_length=20, choices=Environment.choices)
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, null=True, related_name="+")
     run_id = models.UUIDField(null=True)
-    barred_people = ArrayField(models.UUIDField(), default=list, help_text="Who asked for it, in person or behind a credential (I5)")
+    barred_people = ArrayField(
+        models.UUIDField(), default=list, help_text="Who asked for it, in person or behind a credential (I5)"
+    )
     risk = models.CharField(max_length=10, choices=Risk.choices)
     money_minor = models.BigIntegerField(null=True)
     currency = models.CharField(max_length=3, blank=True)
@@ -71,7 +77,8 @@ class Approval(models.Model):
             ),
             models.CheckConstraint(
                 name="approval_resolved_once",
-                condition=models.Q(state="pending", resolved_at=None) | (~models.Q(state="pending") & models.Q(resolved_at__isnull=False)),
+                condition=models.Q(state="pending", resolved_at=None)
+                | (~models.Q(state="pending") & models.Q(resolved_at__isnull=False)),
             ),
         ]
 

@@ -38,20 +38,22 @@ def approval_for(actor: Actor, approval_id: UUID, *, lock: bool = False) -> Appr
 
 
 def approvals_in_view(actor: Actor, view: str) -> QuerySet[Approval]:
-    """`mine`: I can vote on it now. `team`: it waits for a team of mine. `decided`: I voted. `all`: everything I may see."""
+    """`mine`: I can vote on it now. `team`: it waits for a team of mine. `decided`: I voted. `all`: everything I may
+    see.
+    """
     visible = approvals_visible_to(actor)
     if view == "decided":
-        return visible.filter(Exists(Vote.objects.filter(approval=OuterRef("pk"), voter_id=actor.id)))
+        return visible.filter(Exists(Vote.objects.filter(approval=OuterRef("pk"), voter_id=actor.known_id)))
     if view == "all":
         return visible
     waiting = visible.filter(state=ApprovalState.PENDING, expires_at__gt=clock.now())
     waiting = waiting.annotate(stage_team=Subquery(_open_stages().values("team")[:1]))
-    mine = waiting.filter(stage_team__in=Membership.objects.filter(user_id=actor.id).values("team"))
+    mine = waiting.filter(stage_team__in=Membership.objects.filter(user_id=actor.known_id).values("team"))
     if view == "team":
         return mine
     return mine.filter(
-        ~Exists(Vote.objects.filter(approval=OuterRef("pk"), voter_id=actor.id)),
-        ~Q(barred_people__contains=[actor.id]),
+        ~Exists(Vote.objects.filter(approval=OuterRef("pk"), voter_id=actor.known_id)),
+        ~Q(barred_people__contains=[actor.known_id]),
         process__in=processes_where(actor, APPROVE),
     )
 
@@ -72,12 +74,18 @@ class QueueSummary:
 def summary_of(approvals: QuerySet[Approval]) -> QueueSummary:
     """One query: money is summed per currency and never across."""
     rows = list(
-        approvals.order_by().values("currency").annotate(count=Count("id"), oldest=Min("requested_at"), total=Sum("money_minor"))
+        approvals.order_by()
+        .values("currency")
+        .annotate(count=Count("id"), oldest=Min("requested_at"), total=Sum("money_minor"))
     )
     return QueueSummary(
         count=sum(row["count"] for row in rows),
         oldest=min((row["oldest"] for row in rows), default=None),
-        sums=[Money(row["total"], row["currency"]) for row in sorted(rows, key=lambda row: row["currency"]) if row["currency"]],
+        sums=[
+            Money(row["total"], row["currency"])
+            for row in sorted(rows, key=lambda row: row["currency"])
+            if row["currency"]
+        ],
     )
 
 
@@ -87,7 +95,12 @@ def cards_of(approvals: list[Approval]) -> dict[UUID, dict[str, Any]]:
     return {approval.id: bodies.get(approval.card_id) or ERASED_CARD for approval in approvals}
 
 
-ERASED_CARD: dict[str, Any] = {"sentence": "The content of this request was erased", "facts": [], "why": [], "evidence": []}
+ERASED_CARD: dict[str, Any] = {
+    "sentence": "The content of this request was erased",
+    "facts": [],
+    "why": [],
+    "evidence": [],
+}
 
 
 def stages_of(approval: Approval) -> list[Stage]:

@@ -55,7 +55,8 @@ def request_consent(request: ConsentRequest, *, actor: Actor) -> Approval:
 def cast_vote(
     *, actor: Actor, approval_id: UUID, verdict: str, digest: str, reason_code: str = "", comment: str = ""
 ) -> Vote:
-    """One person's verdict on exactly what they saw. Refuses with a code for every rule of I4, I5 and I8; then nothing is written.
+    """One person's verdict on exactly what they saw. Refuses with a code for every rule of I4, I5 and I8; then
+    nothing is written.
 
     A rejection ends the approval at once. The vote that fills the last stage's quorum approves it.
     """
@@ -65,7 +66,9 @@ def cast_vote(
             approval = approval_for(actor, approval_id, lock=True)
             stage = _stage_to_vote_on(actor, approval, digest)
             vote = _write_vote(actor, approval, stage, verdict, reason_code, comment)
-            _record(actor, "approval.voted", approval, outcome=verdict, reason=reason_code, data={"vote_id": str(vote.id)})
+            _record(
+                actor, "approval.voted", approval, outcome=verdict, reason=reason_code, data={"vote_id": str(vote.id)}
+            )
             outbox.add(
                 ApprovalVoted(
                     approval_id=str(approval.id),
@@ -83,7 +86,9 @@ def cast_vote(
 
 
 def refusal_of_vote(actor: Actor, approval: Approval) -> MeshError | None:
-    """Why this actor could not vote on the approval as it is now; None when they could. For faces that hide what would be refused."""
+    """Why this actor could not vote on the approval as it is now; None when they could. For faces that hide what would
+    be refused.
+    """
     try:
         _stage_to_vote_on(actor, approval, approval.digest)
     except MeshError as refusal:
@@ -93,7 +98,9 @@ def refusal_of_vote(actor: Actor, approval: Approval) -> MeshError | None:
 
 def _check_verdict(verdict: str, reason_code: str) -> None:
     if verdict not in Verdict.values:
-        raise Invalid("approval.bad_verdict", f"A verdict is one of {', '.join(Verdict.values)}.", errors=[_at("/verdict")])
+        raise Invalid(
+            "approval.bad_verdict", f"A verdict is one of {', '.join(Verdict.values)}.", errors=[_at("/verdict")]
+        )
     if verdict == Verdict.REJECT and reason_code not in RejectReason.values:
         raise Invalid(
             "approval.reason_missing",
@@ -109,7 +116,9 @@ def _at(pointer: str) -> dict[str, str]:
 def _stage_to_vote_on(actor: Actor, approval: Approval, digest: str) -> Stage:
     """The open stage, when this actor may vote in it on this digest now; otherwise the refusal that says why not."""
     if not actor.is_person or actor.id is None:
-        raise NotAllowed("approval.people_only", "Only people vote. An agent, whatever it is granted, is never a checker.")
+        raise NotAllowed(
+            "approval.people_only", "Only people vote. An agent, whatever it is granted, is never a checker."
+        )
     require(actor, APPROVE, approval.process)
     if actor.id in approval.barred_people:
         raise NotAllowed("approval.own_request", "You asked for this, so someone else has to decide it.")
@@ -118,10 +127,14 @@ def _stage_to_vote_on(actor: Actor, approval: Approval, digest: str) -> Stage:
     if approval.state != ApprovalState.PENDING:
         raise _not_pending(approval)
     if approval.expires_at <= clock.now():
-        raise Conflict("approval.expired", "The time to decide this has run out. Nothing was done; the agent may ask again.")
+        raise Conflict(
+            "approval.expired", "The time to decide this has run out. Nothing was done; the agent may ask again."
+        )
     if digest != approval.digest:
         raise Conflict(
-            "stale", "This is not what you were shown: it has changed since. Look again before you decide.", digest=approval.digest
+            "stale",
+            "This is not what you were shown: it has changed since. Look again before you decide.",
+            digest=approval.digest,
         )
     stage = approval.stages.select_related("team").filter(passed_at=None).order_by("position").first()
     if stage is None:
@@ -137,10 +150,16 @@ def _already_voted() -> MeshError:
 
 def _not_pending(approval: Approval) -> MeshError:
     if approval.state == ApprovalState.EXPIRED:
-        return Conflict("approval.expired", "The time to decide this has run out. Nothing was done; the agent may ask again.")
+        return Conflict(
+            "approval.expired", "The time to decide this has run out. Nothing was done; the agent may ask again."
+        )
     last = approval.votes.select_related("voter").order_by("-id").first()
     who = f" by {last.voter}" if last else ""
-    return Conflict("approval.already_decided", f"This was {approval.get_state_display().lower()}{who} already.", state=approval.state)
+    return Conflict(
+        "approval.already_decided",
+        f"This was {approval.get_state_display().lower()}{who} already.",
+        state=approval.state,
+    )
 
 
 def _write_vote(actor: Actor, approval: Approval, stage: Stage, verdict: str, reason_code: str, comment: str) -> Vote:
@@ -148,7 +167,7 @@ def _write_vote(actor: Actor, approval: Approval, stage: Stage, verdict: str, re
     return Vote.objects.create(
         approval=approval,
         stage=stage,
-        voter_id=actor.id,
+        voter_id=actor.known_id,
         verdict=verdict,
         reason_code=reason_code,
         comment=words[0],
@@ -197,7 +216,9 @@ def cancel_approval(*, approval_id: UUID, actor: Actor) -> bool:
 
 
 def expire_due() -> int:
-    """End every pending approval whose time has run out, each in a transaction of its own. Nothing is ever approved by time (I8)."""
+    """End every pending approval whose time has run out, each in a transaction of its own. Nothing is ever approved by
+    time (I8).
+    """
     due = Approval.objects.filter(state=ApprovalState.PENDING, expires_at__lte=clock.now()).values_list("id", flat=True)
     expired = 0
     for approval_id in list(due[:500]):
@@ -211,7 +232,9 @@ def expire_due() -> int:
 
 def _pending(approvals: QuerySet[Approval]) -> Approval | None:
     """The approval, locked, when it is still pending."""
-    return approvals.select_for_update(of=("self",)).select_related("process").filter(state=ApprovalState.PENDING).first()
+    return (
+        approvals.select_for_update(of=("self",)).select_related("process").filter(state=ApprovalState.PENDING).first()
+    )
 
 
 def _record(

@@ -66,10 +66,14 @@ def vote(request: HttpRequest, approval_id: UUID) -> HttpResponse:
         # stale, decided by someone else, expired: show what it is now, and keep the words the voter wrote
         card = card_for(actor, approval_for(actor, approval_id))
         return _card_again(request, actor, card, {"form": form, "notice": refusal}, status=refusal.status)
-    return _next_item(request, actor, said=f"{DONE[Verdict(cast.verdict)]}: {card_for(actor, found).content['sentence']}")
+    return _next_item(
+        request, actor, said=f"{DONE[Verdict(cast.verdict)]}: {card_for(actor, found).content['sentence']}"
+    )
 
 
-def _card_again(request: HttpRequest, actor: Actor, card: Card, extra: dict[str, object], *, status: int) -> HttpResponse:
+def _card_again(
+    request: HttpRequest, actor: Actor, card: Card, extra: dict[str, object], *, status: int
+) -> HttpResponse:
     context = {"card": card, "queue": queue_for(actor, view="mine", cursor=None), **extra}
     return page_or_part(request, "approvals/inbox.html", "approvals/_card.html", context, status=status)
 

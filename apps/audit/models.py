@@ -1,4 +1,6 @@
-"""The append-only log: who did what to what, why, and with which outcome. Plain values only, no foreign key, so nothing can drag a line away."""
+"""The append-only log: who did what to what, why, and with which outcome. Plain values only, no foreign key, so
+nothing can drag a line away.
+"""
 
 import pgtrigger
 from django.db import models

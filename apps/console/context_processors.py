@@ -75,11 +75,24 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
 
 
 def _banner(actor: Actor | None) -> list[dict[str, Any]]:
-    """Every halt in force that this person may see; a stranger at the sign-in page learns that there are halts, not which."""
+    """Every halt in force that this person may see; a stranger at the sign-in page learns that there are halts, not
+    which.
+    """
     in_force = Halt.objects.in_force().order_by("-id")
     if actor is None:
         count = in_force.count()
-        return [{"sentence": f"{count} halt{'s' if count > 1 else ''} in force.", "since": None, "url": None, "mode": "hold"}] if count else []
+        return (
+            [
+                {
+                    "sentence": f"{count} halt{'s' if count > 1 else ''} in force.",
+                    "since": None,
+                    "url": None,
+                    "mode": "hold",
+                }
+            ]
+            if count
+            else []
+        )
     halts = in_force.filter(id__in=halts_visible_to(actor).values("id"))
     return [
         {

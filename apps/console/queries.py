@@ -37,7 +37,9 @@ def preview_of(target: Target, environment: str) -> HaltPreview:
     return HaltPreview(
         agent_count=_agents_in(target, environment).count(),
         open_run_count=Run.objects.filter(_runs_in(target), environment=environment, state=RunState.OPEN).count(),
-        executing=list(calls.filter(state=CallState.EXECUTING).select_related("tool", "agent").order_by("executing_at")[:20]),
+        executing=list(
+            calls.filter(state=CallState.EXECUTING).select_related("tool", "agent").order_by("executing_at")[:20]
+        ),
         waiting_count=waiting.count(),
         waiting_sums=[Money(total, currency) for currency, total in sums],
     )
@@ -110,4 +112,3 @@ def entries_visible_to(actor: Actor) -> QuerySet[AuditEntry]:
     """Lines of the processes whose log the actor may read; lines of no process for whoever may read any."""
     processes = processes_where(actor, AUDIT)
     return AuditEntry.objects.filter(Q(process__in=processes.values("slug")) | Q(Exists(processes), process=""))
-

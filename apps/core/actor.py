@@ -26,6 +26,13 @@ class Actor:
     via: str = ""
 
     @property
+    def known_id(self) -> UUID:
+        """The id of a person or agent. A job of the product has none, and asking for it is a bug."""
+        if self.id is None:
+            raise RuntimeError(f"{self.key} has no id")
+        return self.id
+
+    @property
     def is_person(self) -> bool:
         return self.kind is ActorKind.PERSON
 

@@ -9,7 +9,9 @@ from apps.core.errors import Invalid
 
 
 def canonical_bytes(value: Any) -> bytes:
-    """RFC 8785 bytes of a JSON value. Raises Invalid for what JSON cannot carry exactly (integers from 2^53, NaN, lone surrogates)."""
+    """RFC 8785 bytes of a JSON value. Raises Invalid for what JSON cannot carry exactly (integers from 2^53, NaN, lone
+    surrogates).
+    """
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:

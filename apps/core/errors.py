@@ -21,6 +21,20 @@ class MeshError(Exception):
         self.details = details
 
 
+class BadRequest(MeshError):
+    """The request cannot be read at all."""
+
+    status = 400
+    title = "Unreadable request"
+
+
+class TooLarge(MeshError):
+    """The request is larger than anything sane."""
+
+    status = 413
+    title = "Request too large"
+
+
 class NotAuthenticated(MeshError):
     """Nobody, or somebody whose proof does not hold."""
 

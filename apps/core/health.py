@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
-from kombu import Connection
+from kombu.connection import Connection
 
 from apps.core import clock
 from apps.core.models import Heartbeat
@@ -24,7 +24,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when every part answers, 503 otherwise; either way each part by name with a sentence."""
     parts = {name: _verdict(check) for name, check in CHECKS.items()}
     is_ready = all(verdict == "ok" for verdict in parts.values())
-    return JsonResponse({"status": "ok" if is_ready else "unavailable", "parts": parts}, status=200 if is_ready else 503)
+    return JsonResponse(
+        {"status": "ok" if is_ready else "unavailable", "parts": parts}, status=200 if is_ready else 503
+    )
 
 
 def _verdict(check: Callable[[], str]) -> str:

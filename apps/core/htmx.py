@@ -15,7 +15,9 @@ def wants_partial(request: HttpRequest) -> bool:
     return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
-def page_or_part(request: HttpRequest, page: str, part: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+def page_or_part(
+    request: HttpRequest, page: str, part: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
     """Render `part` for htmx and `page`, which includes it, for everyone else."""
     response = render(request, part if wants_partial(request) else page, context, status=status)
     patch_vary_headers(response, VARY)

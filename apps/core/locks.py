@@ -1,4 +1,6 @@
-"""Transaction-scoped advisory locks. Each has a number of its own; PostgreSQL drops them at commit, rollback or a lost connection."""
+"""Transaction-scoped advisory locks. Each has a number of its own; PostgreSQL drops them at commit, rollback or a lost
+connection.
+"""
 
 from django.db import connection
 

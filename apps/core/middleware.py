@@ -21,7 +21,9 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def request_context(get_response: GetResponse) -> GetResponse:
-    """Give the request an id (a caller's own if it is sane), bind it to every log line and answer it in `X-Request-Id`."""
+    """Give the request an id (a caller's own if it is sane), bind it to every log line and answer it in
+    `X-Request-Id`.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-Id", "")

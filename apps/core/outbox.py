@@ -1,6 +1,7 @@
 """Domain events: written with the change, delivered after it, in order per subject, at least once.
 
-A service calls `add` inside its transaction. Delivery happens in the worker (`apps.core.tasks.drain_outbox`), nudged after the commit
+A service calls `add` inside its transaction. Delivery happens in the worker (`apps.core.tasks.drain_outbox`), nudged
+after the commit
 for urgent news and swept every second for all of it. A handler must be idempotent and short; real work is a task it enqueues. With the
 broker down the row waits; nothing is true only in the broker.
 """
@@ -69,7 +70,9 @@ def nudge() -> None:
 
 
 def drain() -> int:
-    """Deliver what is due and return how many events were. Safe to call anywhere: one drainer works, others wait their turn."""
+    """Deliver what is due and return how many events were. Safe to call anywhere: one drainer works, others wait their
+    turn.
+    """
     delivered = 0
     while True:
         read, done = _drain_batch()
@@ -79,7 +82,9 @@ def drain() -> int:
 
 
 def _drain_batch() -> tuple[int, int]:
-    """(events read, events delivered) of one batch. The lock keeps the order per subject: handlers are short, one drainer is plenty."""
+    """(events read, events delivered) of one batch. The lock keeps the order per subject: handlers are short, one
+    drainer is plenty.
+    """
     now = clock.now()
     with transaction.atomic():
         locks.take_exclusive(locks.OUTBOX)

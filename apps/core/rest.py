@@ -8,7 +8,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from apps.core.errors import Invalid, MeshError, NotFound
+from apps.core.errors import BadRequest, Invalid, MeshError, NotAllowed, NotFound, TooLarge
 from apps.core.middleware import current_request_id
 
 PROBLEM_TYPE = "application/problem+json"
@@ -50,15 +50,15 @@ def _as_mesh_error(exception: Exception) -> MeshError | None:
     if isinstance(exception, MeshError):
         return exception
     if isinstance(exception, RequestDataTooBig):
-        return _error(413, "Request too large", "request.too_large", "The body is larger than 1 MiB.")
+        return TooLarge("request.too_large", "The body is larger than 1 MiB.")
     if isinstance(exception, Http404):
         return NotFound("not_found")
     if isinstance(exception, PermissionDenied):
-        return _error(403, "Not allowed", "not_allowed", "You may not do this.")
+        return NotAllowed("not_allowed", "You may not do this.")
     if isinstance(exception, exceptions.ValidationError):
         return Invalid("input.invalid", "Some fields are missing or wrong.", errors=_pointers(exception.detail))
     if isinstance(exception, exceptions.ParseError):
-        return _error(400, "Unreadable request", "request.invalid_json", "The body is not valid JSON.")
+        return BadRequest("request.invalid_json", "The body is not valid JSON.")
     if isinstance(exception, exceptions.APIException):
         sentence = str(exception.detail)
         return _error(exception.status_code, exception.default_detail, str(exception.default_code), sentence)

@@ -4,7 +4,8 @@ import math
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -33,7 +34,9 @@ class ToolCalls(APIView):
     )
     def post(self, request: Request) -> Response:
         signed_in = agent_of(request)
-        body = ToolCallSerializer(data=request.data, context={"idempotency_key": request.headers.get("Idempotency-Key")})
+        body = ToolCallSerializer(
+            data=request.data, context={"idempotency_key": request.headers.get("Idempotency-Key")}
+        )
         body.is_valid(raise_exception=True)
         if body.validated_data["dry_run"]:
             verdict = services.preview_tool_call(agent=signed_in.agent, request=body.call_request())
@@ -44,12 +47,19 @@ class ToolCalls(APIView):
         refusal = refusal_for(intake.call, intake.decision, intake.halt, replayed=intake.replayed)
         if refusal is not None:
             raise refusal
-        return Response(call_resource(intake.call, intake.decision, replayed=intake.replayed), status=_status(intake.call))
+        return Response(
+            call_resource(intake.call, intake.decision, replayed=intake.replayed), status=_status(intake.call)
+        )
 
-    @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)])
+    @extend_schema(
+        responses={200: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+    )
     def get(self, request: Request) -> Response:
         calls = calls_visible_to(actor_of(request)).prefetch_related("decisions")
-        page = page_of(calls, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit")))
+        page = page_of(
+            calls, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
+        )
         return Response({"items": [_resource(call) for call in page.items], "next": page.next})
 
 
@@ -58,7 +68,9 @@ class ToolCallDetail(APIView):
 
     @extend_schema(
         responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
-        parameters=[OpenApiParameter("wait", float, description=f"Seconds to wait for an end, at most {MAX_WAIT_SECONDS}")],
+        parameters=[
+            OpenApiParameter("wait", float, description=f"Seconds to wait for an end, at most {MAX_WAIT_SECONDS}")
+        ],
     )
     def get(self, request: Request, call_id: UUID) -> Response:
         actor = actor_of(request)

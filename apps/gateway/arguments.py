@@ -39,18 +39,24 @@ def check_arguments(tool: Tool, arguments: dict[str, Any]) -> None:
 
 
 def arguments_digest(arguments: dict[str, Any]) -> str:
-    """Equal for arguments that mean the same, whatever their order and spelling. Raises Invalid for what JSON cannot carry exactly."""
+    """Equal for arguments that mean the same, whatever their order and spelling. Raises Invalid for what JSON cannot
+    carry exactly.
+    """
     return digest(arguments)
 
 
 def money_in(tool: Tool, arguments: dict[str, Any]) -> Money | None:
-    """The money this call moves, None where the tool moves none. Raises Invalid when it should and the amount cannot be read."""
+    """The money this call moves, None where the tool moves none. Raises Invalid when it should and the amount cannot
+    be read.
+    """
     if not tool.has_money:
         return None
     try:
         return Money.parse(resolve(arguments, tool.money_amount), resolve(arguments, tool.money_currency))
     except Invalid as error:
-        raise Invalid(error.code, error.sentence, errors=[{"pointer": tool.money_amount, "sentence": error.sentence}]) from None
+        raise Invalid(
+            error.code, error.sentence, errors=[{"pointer": tool.money_amount, "sentence": error.sentence}]
+        ) from None
 
 
 def entity_in(tool: Tool, arguments: dict[str, Any]) -> tuple[str, str]:

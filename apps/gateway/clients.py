@@ -38,11 +38,16 @@ def timeout_seconds(tool: Tool, endpoint: ConnectorEndpoint | None) -> float:
     return tool.timeout_seconds or (endpoint.timeout_seconds if endpoint else DEFAULT_TIMEOUT_SECONDS)
 
 
-def call_connector(*, tool: Tool, endpoint: ConnectorEndpoint | None, arguments: dict[str, Any], idempotency_key: str) -> Any:
+def call_connector(
+    *, tool: Tool, endpoint: ConnectorEndpoint | None, arguments: dict[str, Any], idempotency_key: str
+) -> Any:
     """Send the call and return the checked JSON result. Raises ConnectorError. Never called inside a transaction."""
     if endpoint is None:
         raise ConnectorError(
-            "connector.not_configured", f"{tool.connector.name} is not set up in this environment.", effect="none", permanent=True
+            "connector.not_configured",
+            f"{tool.connector.name} is not set up in this environment.",
+            effect="none",
+            permanent=True,
         )
     outgoing = _outgoing(tool, endpoint, arguments, idempotency_key)
     _check_address(outgoing.url, endpoint, tool)
@@ -119,7 +124,9 @@ def _send(outgoing: Outgoing, timeout: float, tool: Tool) -> bytes:
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
         raise _unreachable(tool) from None
     except httpx.TimeoutException:
-        raise _uncertain("connector.timeout", f"{tool.connector.name} did not answer within {timeout:g} seconds.") from None
+        raise _uncertain(
+            "connector.timeout", f"{tool.connector.name} did not answer within {timeout:g} seconds."
+        ) from None
     except httpx.HTTPError:
         raise _uncertain("connector.lost_answer", f"The answer of {tool.connector.name} was lost on the way.") from None
     if response.is_success:
@@ -142,13 +149,19 @@ def _refusal(tool: Tool, status: int, body: bytes) -> ConnectorError:
     if 400 <= status < 500:
         again = status in (408, 425, 429)
         return ConnectorError(
-            "connector.refused", f"{name} refused ({status}).", effect="none", permanent=not again, words=_own_words(body)
+            "connector.refused",
+            f"{name} refused ({status}).",
+            effect="none",
+            permanent=not again,
+            words=_own_words(body),
         )
     return _uncertain("connector.server_error", f"{name} answered with an error ({status}).")
 
 
 def _own_words(body: bytes) -> str:
-    """The system's own short explanation, when it gave one. It is payload: it goes to the vault and never into a column or a log."""
+    """The system's own short explanation, when it gave one. It is payload: it goes to the vault and never into a
+    column or a log.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -161,10 +174,14 @@ def _checked_result(tool: Tool, body: bytes) -> Any:
     try:
         result = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError):
-        raise _uncertain("connector.bad_answer", f"{tool.connector.name} answered something that is not JSON.") from None
+        raise _uncertain(
+            "connector.bad_answer", f"{tool.connector.name} answered something that is not JSON."
+        ) from None
     if tool.output_schema is not None and (errors := schema_errors(tool.output_schema, result)):
         where = errors[0]["pointer"] or "its root"
-        raise _uncertain("connector.bad_answer", f"The answer of {tool.connector.name} does not have the agreed form at {where}.")
+        raise _uncertain(
+            "connector.bad_answer", f"The answer of {tool.connector.name} does not have the agreed form at {where}."
+        )
     return result
 
 

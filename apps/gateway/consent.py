@@ -17,7 +17,9 @@ from apps.registry.models import Agent, Tool
 SUBJECT_TYPE = "tool_call"
 
 
-def consent_request(*, call: ToolCall, agent: Agent, granted: Granted, request: CallRequest, verdict: Verdict) -> ConsentRequest:
+def consent_request(
+    *, call: ToolCall, agent: Agent, granted: Granted, request: CallRequest, verdict: Verdict
+) -> ConsentRequest:
     """Everything the approvals engine needs, so that it never has to look at the call."""
     money = Money(call.money_minor, call.currency) if call.money_minor is not None else None
     return ConsentRequest(
@@ -58,7 +60,8 @@ def _card(
         "agent_name": agent.name,
         "facts": [[_label(name), _shown(value)] for name, value in _ordered(tool, request.arguments)],
         "why": [
-            {"says": policy.says, "ref": f"{policy.id}@{policy.version}", "set": policy.set} for policy in verdict.policies
+            {"says": policy.says, "ref": f"{policy.id}@{policy.version}", "set": policy.set}
+            for policy in verdict.policies
         ],
         "evidence": list(request.evidence),
         "statement": request.rationale,

@@ -1,4 +1,6 @@
-"""The decision on a call: facts in, verdict out, and the digest that votes bind to. Used at intake, at release and for dry runs alike."""
+"""The decision on a call: facts in, verdict out, and the digest that votes bind to. Used at intake, at release and for
+dry runs alike.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,12 +37,20 @@ def granted_tool(agent: Agent, tool_name: str) -> Granted:
     )
     if grant is None:
         raise NotFound("tool_not_found", f"This agent has no tool called {tool_name!r}.")
-    endpoint = ConnectorEndpoint.objects.filter(connector_id=grant.tool.connector_id, environment=agent.environment).first()
+    endpoint = ConnectorEndpoint.objects.filter(
+        connector_id=grant.tool.connector_id, environment=agent.environment
+    ).first()
     return Granted(tool=grant.tool, endpoint=endpoint)
 
 
 def verdict_on(
-    *, agent: Agent, tool: Tool, request: CallRequest, money: Money | None, run: Run | None, approved_by: tuple[str, ...] = ()
+    *,
+    agent: Agent,
+    tool: Tool,
+    request: CallRequest,
+    money: Money | None,
+    run: Run | None,
+    approved_by: tuple[str, ...] = (),
 ) -> Verdict:
     """Evaluate the active releases of this moment. Reads the database, writes nothing."""
     facts = CallFacts(
@@ -91,9 +101,17 @@ def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment,
 
 
 def call_digest(
-    *, agent: Agent, tool: Tool, tool_version: int, arguments: dict[str, Any], money: Money | None, decision: dict[str, Any]
+    *,
+    agent: Agent,
+    tool: Tool,
+    tool_version: int,
+    arguments: dict[str, Any],
+    money: Money | None,
+    decision: dict[str, Any],
 ) -> str:
-    """What a vote names (I4): agent, tool and version, arguments, money, and the policies that determined it with their obligations."""
+    """What a vote names (I4): agent, tool and version, arguments, money, and the policies that determined it with
+    their obligations.
+    """
     return digest(
         {
             "agent": agent.slug,
@@ -128,5 +146,3 @@ def explain_denial(decision: Decision) -> str:
         return "Policy could not be evaluated, so the call was denied."
     says = "; ".join(policy["says"] for policy in decision.policies)
     return f"Denied by policy: {says}." if says else "No policy permits this call."
-
-

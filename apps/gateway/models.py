@@ -38,7 +38,8 @@ class Outcome(models.TextChoices):
 class ToolCall(models.Model):
     """One requested action. Its row is the only truth about it; every step claims it by conditional update.
 
-    `holds_key` is False for calls that were turned away at the door (a halt): the agent may try again under the same key.
+    `holds_key` is False for calls that were turned away at the door (a halt): the agent may try again under the same
+    key.
     `deadline_at` of an executing call is when the recovery job may look at it.
     """
 
@@ -83,7 +84,11 @@ class ToolCall(models.Model):
             models.Index(fields=["process", "-id"], name="call_process"),
             models.Index(fields=["run", "id"], name="call_run"),
             models.Index(fields=["entity_type", "entity_id"], name="call_entity"),
-            models.Index(fields=["environment"], name="call_parked", condition=models.Q(state__in=["awaiting_approval", "queued"])),
+            models.Index(
+                fields=["environment"],
+                name="call_parked",
+                condition=models.Q(state__in=["awaiting_approval", "queued"]),
+            ),
         ]
 
     def __str__(self) -> str:

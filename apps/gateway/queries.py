@@ -14,7 +14,7 @@ def calls_visible_to(actor: Actor) -> QuerySet[ToolCall]:
     """An agent sees its own calls; a person those of the processes they see."""
     calls = ToolCall.objects.select_related("tool", "approval", "result", "agent", "process", "run")
     if actor.is_agent:
-        return calls.filter(agent_id=actor.id)
+        return calls.filter(agent_id=actor.known_id)
     return calls.filter(process__in=processes_visible_to(actor))
 
 

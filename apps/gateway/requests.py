@@ -9,7 +9,8 @@ from uuid import UUID
 class CallRequest:
     """The body of `POST /api/v1/tool-calls`, its shape checked and its meaning not yet.
 
-    `confidence` is between 0 and 1; `evidence` is [{"title", "uri", "sha256"}]; `on_behalf_of` names the person who asked the agent.
+    `confidence` is between 0 and 1; `evidence` is [{"title", "uri", "sha256"}]; `on_behalf_of` names the person who
+    asked the agent.
     """
 
     tool: str

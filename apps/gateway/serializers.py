@@ -30,7 +30,9 @@ class AuthorizeSerializer(serializers.Serializer[Any]):
     tool = serializers.CharField(max_length=120)
     arguments = ArgumentsField(default=dict)
     run_id = serializers.UUIDField(required=False, allow_null=True)
-    rationale = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=20_000, trim_whitespace=False)
+    rationale = serializers.CharField(
+        required=False, allow_blank=True, allow_null=True, max_length=20_000, trim_whitespace=False
+    )
     confidence = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1)
     evidence = EvidenceSerializer(many=True, required=False)
     on_behalf_of = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=150)
@@ -70,4 +72,3 @@ class ToolCallSerializer(AuthorizeSerializer):
         if not attrs.get("idempotency_key") and not attrs["dry_run"]:
             raise serializers.ValidationError({"idempotency_key": "Every call needs an idempotency key."})
         return attrs
-

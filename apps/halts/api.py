@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -58,13 +59,19 @@ class Halts(APIView):
 
     @extend_schema(
         responses={200: OpenApiTypes.OBJECT},
-        parameters=[OpenApiParameter("in_force", bool), OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+        parameters=[
+            OpenApiParameter("in_force", bool),
+            OpenApiParameter("cursor", str),
+            OpenApiParameter("limit", int),
+        ],
     )
     def get(self, request: Request) -> Response:
         halts = halts_visible_to(actor_of(request))
         if request.query_params.get("in_force") == "true":
             halts = halts & Halt.objects.in_force()
-        page = page_of(halts, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit")))
+        page = page_of(
+            halts, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
+        )
         return Response({"items": [halt_resource(halt) for halt in page.items], "next": page.next})
 
 
@@ -91,7 +98,11 @@ class HaltLift(APIView):
 def halt_resource(halt: Halt) -> dict[str, Any]:
     return {
         "id": str(halt.id),
-        "scope": {"type": halt.scope_type, "id": str(halt.scope_id) if halt.scope_id else None, "name": halt.scope_name},
+        "scope": {
+            "type": halt.scope_type,
+            "id": str(halt.scope_id) if halt.scope_id else None,
+            "name": halt.scope_name,
+        },
         "environment": halt.environment,
         "mode": halt.mode,
         "reason_code": halt.reason_code,

@@ -33,7 +33,9 @@ class ReasonCode(models.TextChoices):
 
 class HaltQuerySet(models.QuerySet["Halt"]):
     def in_force(self) -> "HaltQuerySet":
-        """Judged by the database's clock, the one clock all nodes share. A stop never expires into running: it goes on as a hold."""
+        """Judged by the database's clock, the one clock all nodes share. A stop never expires into running: it goes on
+        as a hold.
+        """
         return self.filter(lifted_at=None).filter(models.Q(mode=Mode.STOP) | models.Q(expires_at__gt=Now()))
 
 

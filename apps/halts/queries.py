@@ -24,7 +24,9 @@ class Reach:
 
 
 def halts_over(reach: Reach) -> list[Halt]:
-    """Halts in force that cover the reach, strictest first. Under the shared lock this answer holds until the transaction ends (I6)."""
+    """Halts in force that cover the reach, strictest first. Under the shared lock this answer holds until the
+    transaction ends (I6).
+    """
     covering = (
         Q(scope_type=Scope.MESH)
         | Q(scope_type=Scope.PROCESS, scope_id=reach.process_id)
@@ -73,12 +75,18 @@ class Target:
 
 
 def target_for(actor: Actor, *, scope_type: str, reference: str, environment: str) -> Target:
-    """Resolve a scope as people and programs write it (an id or a slug). Raises NotFound for what the actor may not see."""
+    """Resolve a scope as people and programs write it (an id or a slug). Raises NotFound for what the actor may not
+    see.
+    """
     if scope_type == Scope.MESH:
-        return Target(Scope.MESH, None, "the whole mesh", _slugs(Process.objects.filter(agents__environment=environment)))
+        return Target(
+            Scope.MESH, None, "the whole mesh", _slugs(Process.objects.filter(agents__environment=environment))
+        )
     found = _scope_object(actor, scope_type, reference, environment)
     if found is None:
-        raise NotFound("halt.scope_not_found", f"There is no {scope_type} {reference!r} in {environment} that you may see.")
+        raise NotFound(
+            "halt.scope_not_found", f"There is no {scope_type} {reference!r} in {environment} that you may see."
+        )
     return Target(Scope(scope_type), found.id, found.name, _slugs(_processes_of(found, environment)))
 
 

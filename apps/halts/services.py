@@ -1,4 +1,6 @@
-"""Placing and lifting halts. When `place_halt` has returned, no call in its scope becomes `executing` any more, on any node (I6)."""
+"""Placing and lifting halts. When `place_halt` has returned, no call in its scope becomes `executing` any more, on any
+node (I6).
+"""
 
 import datetime as dt
 from uuid import UUID
@@ -31,9 +33,11 @@ def place_halt(
     reason: str = "",
     expires_at: dt.datetime | None = None,
 ) -> Halt:
-    """Stop what the scope names. Anyone who may halt one of the processes in the scope may halt all of it: stopping is the safe side.
+    """Stop what the scope names. Anyone who may halt one of the processes in the scope may halt all of it: stopping
+    is the safe side.
 
-    Takes the halts lock exclusively: it waits for decisions under way to commit and no new one starts before this commits.
+    Takes the halts lock exclusively: it waits for decisions under way to commit and no new one starts before this
+    commits.
     """
     _check_words(scope_type=scope_type, environment=environment, mode=mode, reason_code=reason_code)
     expires_at = _checked_expiry(expires_at)
@@ -62,14 +66,20 @@ def place_halt(
 def lift_halt(*, actor: Actor, halt_id: UUID, reason: str) -> Halt:
     """End a halt. Starting again is the dangerous side: the actor must be allowed to halt every process in the scope."""
     if not reason.strip():
-        raise Invalid("halt.reason_missing", "Say why it is safe to start again.", errors=[{"pointer": "/reason", "sentence": "Missing."}])
+        raise Invalid(
+            "halt.reason_missing",
+            "Say why it is safe to start again.",
+            errors=[{"pointer": "/reason", "sentence": "Missing."}],
+        )
     with transaction.atomic():
         halt = halt_for(actor, halt_id, lock=True)
         target = target_for(
             actor, scope_type=halt.scope_type, reference=str(halt.scope_id or ""), environment=halt.environment
         )
         if _haltable(actor, target) != set(target.processes):
-            raise NotAllowed("halt.lift_not_allowed", f"Lifting this needs an operator of every process that {target.name} touches.")
+            raise NotAllowed(
+                "halt.lift_not_allowed", f"Lifting this needs an operator of every process that {target.name} touches."
+            )
         if halt.lifted_at is not None:
             raise Conflict("halt.already_lifted", f"{halt.lifted_by_name} has lifted this halt already.")
         halt.lifted_at = clock.now()

@@ -20,7 +20,7 @@ from apps.core.canonical import digest
 from apps.core.errors import Invalid
 from apps.policies.arguments import Misfit, as_long, carry
 from apps.policies.cache import BoundedCache
-from apps.policies.cedar_text import TextError, statements
+from apps.policies.cedar_text import TextError, parse_error, statements
 from apps.policies.obligations import Demand, parse_chain, parse_duration, strictest
 from apps.policies.parameters import Parameters, read_parameters
 from apps.policies.schema import action_groups, argument_shape, decision_schema
@@ -78,20 +78,25 @@ def load_release(ref: ReleaseRef, *, text: str, parameters: dict[str, Any]) -> L
     """Parse a stored release. Never raises: what cannot be read comes back with its `problem`."""
     try:
         return _load(ref, text, parameters)
-    except (Invalid, TextError, ValueError, TypeError, KeyError) as error:
-        return LoadedRelease(ref, problem=f"The policies {ref} cannot be read, so nothing is allowed: {error}")
+    except (Invalid, TextError) as error:
+        why = error.sentence
+    except (ValueError, TypeError) as error:
+        why = str(error)
+    return LoadedRelease(ref, problem=f"The policies {ref} cannot be read, so nothing is allowed: {why}")
 
 
 def _load(ref: ReleaseRef, text: str, parameters: dict[str, Any]) -> LoadedRelease:
     if content_hash(text, parameters) != ref.content_hash:
-        raise ValueError("they are not what was released.")
+        raise ValueError("They are not what was released.")
     read, problems = read_parameters(parameters)
     if problems:
         raise ValueError(problems[0])
-    statements(text)  # refuses what would overflow Cedar's parser
+    for statement in statements(text):
+        if flaw := parse_error(statement):
+            raise flaw
     parsed = json.loads(policies_to_json_str(text))
     if parsed["templates"]:
-        raise ValueError("they contain a template.")
+        raise ValueError("They contain a template.")
     terms = {name: _terms(ref, name, policy) for name, policy in parsed["staticPolicies"].items()}
     return LoadedRelease(ref, PolicySet.from_str(text), terms, read, json.dumps(read.values))
 
@@ -103,6 +108,8 @@ def _terms(ref: ReleaseRef, name: str, policy: dict[str, Any]) -> Terms:
         chain = parse_chain(annotations["approval"])
         expires = annotations.get("expires")
         demand = Demand(chain, parse_duration(expires)) if expires is not None else Demand(chain)
+    if not annotations.get("id") or not annotations.get("says"):
+        raise ValueError("A policy in them has no @id or no @says.")
     said = PolicyRef(annotations["id"], ref.set, ref.version, annotations["says"])
     return Terms(int(name.removeprefix("policy")), said, demand)
 

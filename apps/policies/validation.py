@@ -16,7 +16,7 @@ from apps.policies.arguments import RecordOf
 from apps.policies.cedar_text import Statement, TextError, parse_error, place, statements
 from apps.policies.obligations import parse_chain, parse_duration, parse_escalation
 from apps.policies.parameters import Parameters, read_parameters
-from apps.policies.schema import GROUPS, argument_shape, schema_json
+from apps.policies.schema import GROUPS, action_groups, argument_shape, schema_json
 from apps.policies.verdicts import ToolFacts
 
 ANNOTATIONS = ("id", "says", "approval", "expires", "escalate")
@@ -185,8 +185,26 @@ class _Checks:
         for name, message in found:
             if name not in self.statements:
                 yield Problem(1, 1, "", _plain(message))
-            elif message != _NEVER_APPLIES or name not in explained:
+            elif message != _NEVER_APPLIES:
                 yield self._type_problem(name, message)
+            elif name not in explained and not self._waits_for_tools(name):
+                yield self.problem(name, self._never_applies(name))
+
+    def _waits_for_tools(self, name: str) -> bool:
+        """True for a rule over all tools, or over groups, that is right although there is no such tool yet."""
+        scope = self.parsed[name]["action"]
+        if scope["op"] == "==":
+            return False
+        groups = {entity["id"] for entity in scope.get("entities", [scope["entity"]] if "entity" in scope else [])}
+        tools = (tool for tool in self.known.tools if not groups or groups.intersection(action_groups(tool)))
+        return next(tools, None) is None
+
+    def _never_applies(self, name: str) -> str:
+        scope = self.parsed[name]["action"]
+        if scope["op"] == "==" and scope["entity"]["id"] in GROUPS:
+            group = scope["entity"]["id"]
+            return f'“{group}” is a group of tools: write “action in Action::"{group}"”.'
+        return "This policy can never apply: the principal is an agent, the action a tool's, the resource that tool."
 
     def _type_problem(self, name: str, message: str) -> Problem:
         if match := _UNKNOWN_ATTRIBUTE.fullmatch(message):
@@ -203,9 +221,6 @@ class _Checks:
             return self.problem(
                 name, f"There is no tool or group of tools “{match['name']}”.{hint}", "Action", "::", match["name"]
             )
-        if message == _NEVER_APPLIES:
-            sentence = "This policy can never apply: an agent acts, with a tool's action, on that tool."
-            return self.problem(name, sentence)
         quoted = [word for pair in re.findall(r"`\"?([^`\"]+)\"?`", message) for word in pair.split(".")]
         return self.problem(name, _plain(message), *quoted)
 

@@ -1,7 +1,7 @@
 """What a tool's definition says, as it is written in a bootstrap file, and whether it makes sense.
 
-Pointers lead into the arguments, except where a definition tells another tool what to be called with: there they lead into
-`{"arguments": …, "result": …, "idempotency_key": …}` of the call that is looked up or compensated.
+Pointers lead into the arguments, except where a definition tells another tool what to be called with: there they lead
+into `{"arguments": …, "result": …, "idempotency_key": …}` of the call that is looked up or compensated.
 """
 
 import string

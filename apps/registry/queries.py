@@ -77,6 +77,8 @@ def agent_for(actor: Actor | None, agent: UUID | str, *, need: str = VIEW, lock:
     Raises NotFound when unseen, NotAllowed when seen without the permission it needs.
     """
     agent_id = agent if isinstance(agent, UUID) else parse_uuid(agent)
+    if agent_id is None and "\0" in str(agent):  # which PostgreSQL cannot be asked for
+        raise NotFound("agent.not_found")
     wanted = Q(slug=agent) if agent_id is None else Q(pk=agent_id)
     rows = agents_visible_to(actor).select_related("process", "owner_team", "built_by")
     if lock:

@@ -51,7 +51,7 @@ def violations(validator: jsonschema_rs.Validator, document: Any) -> list[Proble
 def declares(schema: Schema, pointer: str) -> bool:
     """Whether documents of this schema may hold something at `pointer`.
 
-    The first step must be a property the schema names; below it, a part that says nothing of its inside may hold anything.
+    The first step must be a property the schema names; below it, a part that says nothing of itself may hold anything.
     """
     steps = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
     if pointer in ("", "/"):

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.registry.models import Agent, Tool
+from apps.registry.models import Agent
 
 
 class AgentSerializer(serializers.ModelSerializer[Agent]):
@@ -38,7 +38,7 @@ class EntityFieldSerializer(serializers.Serializer[None]):
     id = serializers.CharField()
 
 
-class ToolSerializer(serializers.Serializer[Tool]):
+class ToolSerializer(serializers.Serializer[Any]):
     """A tool as its callers see it: what it does and takes, not how it reaches the system behind it."""
 
     id = serializers.UUIDField()

@@ -21,7 +21,7 @@ MAX_CLIENT_ID_LENGTH = 60
 @require_POST
 @sensitive_post_parameters("client_secret")
 def oauth_token(request: HttpRequest) -> JsonResponse:
-    """Form-encoded `grant_type=client_credentials`, with `client_id` and `client_secret` in the body or in HTTP Basic."""
+    """Form-encoded `grant_type=client_credentials`, with `client_id` and `client_secret` in the body or HTTP Basic."""
     if request.content_type != "application/x-www-form-urlencoded":
         return _error(400, "invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
     grant_type = request.POST.get("grant_type", "")
@@ -31,7 +31,7 @@ def oauth_token(request: HttpRequest) -> JsonResponse:
         return _error(400, "unsupported_grant_type", "Only client_credentials is supported.")
     credentials = _credentials(request)
     if credentials is None:
-        return _error(401, "invalid_client", "Send client_id and client_secret, in the body or in HTTP Basic, not in both.")
+        return _error(401, "invalid_client", "Send client_id and client_secret, either in the body or in HTTP Basic.")
     return _answer(*credentials, address=request.META.get("REMOTE_ADDR", ""))
 
 

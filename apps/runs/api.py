@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -49,13 +50,19 @@ class Runs(APIView):
 
     @extend_schema(
         responses={200: OpenApiTypes.OBJECT},
-        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int), OpenApiParameter("business_key", str)],
+        parameters=[
+            OpenApiParameter("cursor", str),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("business_key", str),
+        ],
     )
     def get(self, request: Request) -> Response:
         runs = runs_visible_to(actor_of(request))
         if business_key := request.query_params.get("business_key"):
             runs = runs.filter(business_key=business_key)
-        page = page_of(runs, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit")))
+        page = page_of(
+            runs, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
+        )
         return Response({"items": [_run(run) for run in page.items], "next": page.next})
 
 

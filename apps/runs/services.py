@@ -100,7 +100,9 @@ def add_span(
     money: Money | None = None,
     attributes: dict[str, Any] | None = None,
 ) -> None:
-    """Write one enforced span. With a `span_id` that is there already nothing happens, so that a handler may run twice."""
+    """Write one enforced span. With a `span_id` that is there already nothing happens, so that a handler may run
+    twice.
+    """
     Span.objects.bulk_create(
         [
             Span(

@@ -125,5 +125,9 @@ def _shares(rows: Sequence[TimelineRow], whole: dt.timedelta) -> list[Share]:
     system = sum((row.duration or zero for row in rows if row.span.kind in (SpanKind.TOOL, SpanKind.LOOKUP)), zero)
     agents = max(whole - human - system, zero)
     total = human + system + agents
-    parts = (("compute", "Agents at work", agents), ("human", "Waiting for a person", human), ("system", "Waiting for systems", system))
+    parts = (
+        ("compute", "Agents at work", agents),
+        ("human", "Waiting for a person", human),
+        ("system", "Waiting for systems", system),
+    )
     return [Share(kind, label, spent, round(spent / total * 100, 2)) for kind, label, spent in parts if spent > zero]

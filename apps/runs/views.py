@@ -24,7 +24,12 @@ def run_list(request: HttpRequest) -> HttpResponse:
         runs = runs.filter(state=state)
     if words:
         runs = runs.filter(business_key__iexact=words) | runs.filter(title__icontains=words)
-    context = {"page": page_of(runs, cursor=request.GET.get("cursor")), "states": RunState.choices, "state": state, "q": words}
+    context = {
+        "page": page_of(runs, cursor=request.GET.get("cursor")),
+        "states": RunState.choices,
+        "state": state,
+        "q": words,
+    }
     return page_or_part(request, "runs/list.html", "runs/_rows.html", context)
 
 

@@ -1,4 +1,6 @@
-"""Payload: arguments, results, statements and decision inputs. Everything personal or secret that a call carries is here and nowhere else."""
+"""Payload: arguments, results, statements and decision inputs. Everything personal or secret that a call carries is
+here and nowhere else.
+"""
 
 from django.db import models
 
@@ -6,7 +8,9 @@ from apps.core.ids import uuid7
 
 
 class Payload(models.Model):
-    """One JSON document. `digest` is the salted SHA-256 that other tables and the log may keep after the body is erased (I10)."""
+    """One JSON document. `digest` is the salted SHA-256 that other tables and the log may keep after the body is
+    erased (I10).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=40)

@@ -34,4 +34,6 @@ def reveal(sealed: str) -> str:
     except (KeyError, OSError):
         raise Unavailable("vault.secret_missing", f"The secret behind {sealed} cannot be read.") from None
     except InvalidToken:
-        raise Unavailable("vault.wrong_key", "A stored secret was encrypted with a key this installation does not have.") from None
+        raise Unavailable(
+            "vault.wrong_key", "A stored secret was encrypted with a key this installation does not have."
+        ) from None

@@ -54,4 +54,4 @@ def read_many(payload_ids: Iterable[UUID | None]) -> dict[UUID, Any]:
     """The documents by id, in one query; erased ones are absent."""
     wanted = [payload_id for payload_id in payload_ids if payload_id is not None]
     rows = Payload.objects.filter(id__in=wanted, body__isnull=False).values_list("id", "body")
-    return {payload_id: json.loads(bytes(body)) for payload_id, body in rows}
+    return {payload_id: json.loads(bytes(body)) for payload_id, body in rows if body is not None}

@@ -83,7 +83,10 @@ def _scopes(actor: Actor, environment: str) -> list[tuple[str, list[tuple[str, s
     agents = agents_visible_to(actor).filter(environment=environment).order_by("name")
     return [
         ("Mesh", [("mesh", "The whole mesh")]),
-        ("Processes", [(f"process:{process.slug}", process.name) for process in processes_visible_to(actor).order_by("name")]),
+        (
+            "Processes",
+            [(f"process:{process.slug}", process.name) for process in processes_visible_to(actor).order_by("name")],
+        ),
         ("Agents", [(f"agent:{agent.slug}", agent.name) for agent in agents]),
         ("Tools", [(f"tool:{tool.name}", tool.title) for tool in tools_visible_to(actor).order_by("title")]),
     ]
@@ -112,7 +115,9 @@ def halt(request: HttpRequest, halt_id: UUID) -> HttpResponse:
 
 def _shown(actor: Actor, found: Halt, **extra: Any) -> dict[str, Any]:
     is_in_force = Halt.objects.in_force().filter(id=found.id).exists()
-    target = target_for(actor, scope_type=found.scope_type, reference=str(found.scope_id or ""), environment=found.environment)
+    target = target_for(
+        actor, scope_type=found.scope_type, reference=str(found.scope_id or ""), environment=found.environment
+    )
     preview = preview_of(target, found.environment) if is_in_force else None
     return {"halt": found, "is_in_force": is_in_force, "preview": preview, **extra}
 

@@ -23,7 +23,9 @@ def cancel_tool_call(*, actor: Actor, call_id: UUID) -> ToolCall:
         parked = _lock(call.id)
         if parked is None:
             call.refresh_from_db(fields=["state"])
-            raise Conflict("tool_call.not_cancellable", f"This call is {call.get_state_display().lower()}: too late to cancel.")
+            raise Conflict(
+                "tool_call.not_cancellable", f"This call is {call.get_state_display().lower()}: too late to cancel."
+            )
         _end(parked, CallState.CANCELLED, actor)
     return parked
 
@@ -50,7 +52,9 @@ def _covered_by(halt: Halt) -> Q:
 
 
 def _lock(call_id: UUID) -> ToolCall | None:
-    calls = ToolCall.objects.select_for_update(of=("self",)).select_related("tool", "process", "run", "result", "approval")
+    calls = ToolCall.objects.select_for_update(of=("self",)).select_related(
+        "tool", "process", "run", "result", "approval"
+    )
     return calls.filter(id=call_id, state__in=PARKED).first()
 
 

@@ -1,6 +1,8 @@
-"""Execution: the intent is committed before, the connector is called with no transaction open, the outcome is committed after.
+"""Execution: the intent is committed before, the connector is called with no transaction open, the outcome is
+committed after.
 
-Between the two commits a process may die. Then the call stays `executing`, and once its deadline has passed the recovery job takes it up.
+Between the two commits a process may die. Then the call stays `executing`, and once its deadline has passed the
+recovery job takes it up.
 """
 
 import datetime as dt
@@ -30,13 +32,19 @@ DEADLINE_MARGIN = dt.timedelta(seconds=3)
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF_SECONDS = 0.5
 
-RUN_STATE_FOR = {CallState.SUCCEEDED: RunState.SUCCEEDED, CallState.CANCELLED: RunState.CANCELLED, CallState.HALTED: RunState.HALTED}
+RUN_STATE_FOR = {
+    CallState.SUCCEEDED: RunState.SUCCEEDED,
+    CallState.CANCELLED: RunState.CANCELLED,
+    CallState.HALTED: RunState.HALTED,
+}
 SPAN_STATUS_FOR = {CallState.SUCCEEDED: SpanStatus.OK, CallState.OUTCOME_UNKNOWN: SpanStatus.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A claimed call with all that is needed to carry it out. `is_parked` means that no agent waits for the answer of this attempt."""
+    """A claimed call with all that is needed to carry it out. `is_parked` means that no agent waits for the answer of
+    this attempt.
+    """
 
     call: ToolCall
     granted: Granted
@@ -46,7 +54,9 @@ class Execution:
 
 
 def downstream_key(call: ToolCall) -> str:
-    """The key the business system sees: the agent's key under the agent's name, because two agents may choose the same (I3)."""
+    """The key the business system sees: the agent's key under the agent's name, because two agents may choose the same
+    (I3).
+    """
     return f"{call.agent.slug}/{call.idempotency_key}"
 
 
@@ -56,7 +66,9 @@ def deadline_after(granted: Granted, start: dt.datetime) -> dt.datetime:
 
 
 def run_execution(execution: Execution) -> None:
-    """Call the connector once for a claimed call and commit what came of it. `execution.call` then shows the new state."""
+    """Call the connector once for a claimed call and commit what came of it. `execution.call` then shows the new
+    state.
+    """
     started_at = clock.now()
     try:
         result = call_connector(
@@ -76,7 +88,9 @@ def run_execution(execution: Execution) -> None:
 def _after_error(execution: Execution, error: ConnectorError, started_at: dt.datetime) -> None:
     """End the call where the truth is known; otherwise leave it executing and let the recovery job find out."""
     no_effect = error.effect == "none" or execution.granted.tool.is_read
-    if no_effect and (error.permanent or execution.granted.tool.is_read or not execution.is_parked or _is_spent(execution)):
+    if no_effect and (
+        error.permanent or execution.granted.tool.is_read or not execution.is_parked or _is_spent(execution)
+    ):
         settle(execution, CallState.FAILED, started_at=started_at, error=error)
     elif not no_effect and _is_spent(execution) and not execution.granted.tool.lookup:
         settle(execution, CallState.OUTCOME_UNKNOWN, started_at=started_at, error=error)
@@ -112,7 +126,9 @@ def settle(
     error: MeshError | None = None,
     kind: SpanKind = SpanKind.TOOL,
 ) -> bool:
-    """Commit the end of an executing call: state, result, audit entry, span and news together. False when someone else was first."""
+    """Commit the end of an executing call: state, result, audit entry, span and news together. False when someone else
+    was first.
+    """
     call = execution.call
     words = error.details.get("words", "") if error else ""
     body = {"words": words} if words else result
@@ -131,7 +147,9 @@ def settle(
             return False
         for name, value in ended.items():
             setattr(call, name, value)
-        _add_attempt_span(execution, SPAN_STATUS_FOR.get(state, SpanStatus.ERROR), started_at, kind=kind, note=call.error_sentence)
+        _add_attempt_span(
+            execution, SPAN_STATUS_FOR.get(state, SpanStatus.ERROR), started_at, kind=kind, note=call.error_sentence
+        )
         announce_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
     return True
 
@@ -170,6 +188,12 @@ def _add_attempt_span(
         ended_at=clock.now(),
         actor_name=call.agent.name,
         note=note,
-        money=Money(call.money_minor, call.currency) if call.money_minor is not None and status == SpanStatus.OK else None,
-        attributes={"attempt": call.attempt_count, "idempotency_key": call.idempotency_key, "effect": execution.granted.tool.effect},
+        money=Money(call.money_minor, call.currency)
+        if call.money_minor is not None and status == SpanStatus.OK
+        else None,
+        attributes={
+            "attempt": call.attempt_count,
+            "idempotency_key": call.idempotency_key,
+            "effect": execution.granted.tool.effect,
+        },
     )

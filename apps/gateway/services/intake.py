@@ -17,7 +17,15 @@ from apps.core.errors import Conflict, Invalid
 from apps.core.money import Money
 from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
-from apps.gateway.deciding import Granted, audit_data, call_digest, explain_denial, granted_tool, record_decision, verdict_on
+from apps.gateway.deciding import (
+    Granted,
+    audit_data,
+    call_digest,
+    explain_denial,
+    granted_tool,
+    record_decision,
+    verdict_on,
+)
 from apps.gateway.events import ToolCallDecided, ToolCallFinished
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
 from apps.gateway.requests import CallRequest
@@ -35,7 +43,9 @@ ONE_CALL_PER_KEY = "one_call_per_key"
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What was committed. `execution` is set when the call may go to its connector now; `halt` when one turned it away."""
+    """What was committed. `execution` is set when the call may go to its connector now; `halt` when one turned it
+    away.
+    """
 
     call: ToolCall
     decision: Decision | None = None
@@ -60,7 +70,9 @@ class _Asked:
 
 
 def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Intake:
-    """Decide the call and, when it is allowed, execute it. The same key with the same arguments is the same call again (I3)."""
+    """Decide the call and, when it is allowed, execute it. The same key with the same arguments is the same call again
+    (I3).
+    """
     asked = _check(agent, credential, actor, request)
     if (known := _known_call(asked)) is not None:
         return known
@@ -134,7 +146,9 @@ def _known_call(asked: _Asked) -> Intake | None:
 
 
 def _decide_and_commit(asked: _Asked) -> Intake:
-    """Under the shared halts lock: what is decided here is committed before any halt that is being placed answers (I6)."""
+    """Under the shared halts lock: what is decided here is committed before any halt that is being placed answers
+    (I6).
+    """
     locks.take_shared(locks.HALTS)
     run = _run_for(asked)
     halt = _halt_over(asked, run)
@@ -142,14 +156,17 @@ def _decide_and_commit(asked: _Asked) -> Intake:
         return _turn_away(asked, run, halt)
     started_at = clock.now()
     verdict = verdict_on(agent=asked.agent, tool=asked.granted.tool, request=asked.request, money=asked.money, run=run)
+    outcome = Outcome(verdict.outcome)
     call, decision = _write(asked, run, verdict)
     _tell(asked, call, decision, started_at)
-    if verdict.outcome == Outcome.DENY:
+    if outcome is Outcome.DENY:
         _end_at_the_door(asked, call)
         return Intake(call=call, decision=decision)
-    if verdict.outcome == Outcome.REQUIRE_APPROVAL:
+    if outcome is Outcome.REQUIRE_APPROVAL:
         return Intake(call=call, decision=decision, approval=_ask_people(asked, call, decision, verdict))
-    return Intake(call=call, decision=decision, execution=Execution(call, asked.granted, asked.request.arguments, asked.actor))
+    return Intake(
+        call=call, decision=decision, execution=Execution(call, asked.granted, asked.request.arguments, asked.actor)
+    )
 
 
 def _run_for(asked: _Asked) -> Run:
@@ -180,7 +197,8 @@ def _write(asked: _Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decisio
         vault.Document(kind="call.request", body=_request_body(asked.request)),
         vault.Document(kind="decision.input", body=verdict.input),
     )
-    call = _new_call(asked, run, stored_request, state=STATE_FOR[Outcome(verdict.outcome)])
+    outcome = Outcome(verdict.outcome)
+    call = _new_call(asked, run, stored_request, state=STATE_FOR[outcome])
     call.digest = call_digest(
         agent=asked.agent,
         tool=asked.granted.tool,
@@ -192,11 +210,11 @@ def _write(asked: _Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decisio
             "obligations": verdict.obligations.as_json(),
         },
     )
-    if verdict.outcome == Outcome.ALLOW:
+    if outcome is Outcome.ALLOW:
         call.executing_at = clock.now()
         call.deadline_at = deadline_after(asked.granted, call.executing_at)
         call.attempt_count = 1
-    elif verdict.outcome == Outcome.DENY:
+    elif outcome is Outcome.DENY:
         call.finished_at = clock.now()
         call.error_code = "denied"
     call.save(force_insert=True)

@@ -1,6 +1,7 @@
 """Recovery: what became of an executing call whose deadline has passed? Never a blind retry of a write.
 
-An idempotent tool is asked again with the same key. A tool with a lookup is looked up. Neither: the outcome is unknown and a person
+An idempotent tool is asked again with the same key. A tool with a lookup is looked up. Neither: the outcome is
+unknown and a person
 resolves it. A halt keeps calls from being sent again; it does not keep us from asking what happened.
 """
 
@@ -50,7 +51,9 @@ def overdue_calls() -> list[UUID]:
 
 
 def resolved_but_parked_calls() -> list[UUID]:
-    """Calls whose approval is resolved and whose release was lost on the way, or waited for a halt that no longer covers them."""
+    """Calls whose approval is resolved and whose release was lost on the way, or waited for a halt that no longer
+    covers them.
+    """
     covering = Halt.objects.in_force().filter(
         Q(scope_type=Scope.MESH) | Q(scope_id__in=[OuterRef("process_id"), OuterRef("agent_id"), OuterRef("tool_id")]),
         environment=OuterRef("environment"),
@@ -87,7 +90,9 @@ _NO_EFFECT = MeshError("connector.no_effect", "The system confirms that nothing 
 
 
 def _claim(call_id: UUID) -> tuple[Execution, bool] | None:
-    """Take the call by moving its deadline; False means that a halt forbids to send it again. Under the shared halts lock (I6)."""
+    """Take the call by moving its deadline; False means that a halt forbids to send it again. Under the shared halts
+    lock (I6).
+    """
     with transaction.atomic():
         locks.take_shared(locks.HALTS)
         call = (

@@ -1,4 +1,6 @@
-"""Release: after people have answered, everything that can have changed is checked again, and decided again, before anything runs."""
+"""Release: after people have answered, everything that can have changed is checked again, and decided again, before
+anything runs.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +56,9 @@ class Changed:
 
 
 def release_tool_call(call_id: UUID) -> None:
-    """Carry out a call whose approval is resolved, or end it. Safe to call any number of times and from several workers at once."""
+    """Carry out a call whose approval is resolved, or end it. Safe to call any number of times and from several
+    workers at once.
+    """
     with transaction.atomic():
         execution = _claim(call_id)
     if execution is not None:
@@ -99,7 +103,9 @@ def _hold_or_end(call: ToolCall, *, strictest: Mode) -> None:
 
 
 def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
-    """The same outcome with the same obligations, on the same arguments: proceed. Anything else: invalidated, with its diff."""
+    """The same outcome with the same obligations, on the same arguments: proceed. Anything else: invalidated, with its
+    diff.
+    """
     request = stored_request(call)
     try:
         granted = granted_tool(call.agent, call.tool.name)
@@ -117,7 +123,9 @@ def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
         approved_by=tuple(stage.team.slug for stage in approval.stages.select_related("team")),
     )
     decision = _record_release(call, verdict)
-    changed = _change_of_digest(call, approval, granted, request.arguments, money, first) or _change_of_verdict(first, decision)
+    changed = _change_of_digest(call, approval, granted, request.arguments, money, first) or _change_of_verdict(
+        first, decision
+    )
     if changed is not None:
         _invalidate(call, changed)
         return None
@@ -130,11 +138,18 @@ def _record_release(call: ToolCall, verdict: Verdict) -> Decision:
 
 
 def _change_of_digest(
-    call: ToolCall, approval: Approval, granted: Granted, arguments: dict[str, Any], money: Money | None, first: Decision
+    call: ToolCall,
+    approval: Approval,
+    granted: Granted,
+    arguments: dict[str, Any],
+    money: Money | None,
+    first: Decision,
 ) -> Changed | None:
     """I4: what runs is what every vote named. The digest is computed anew from what is stored, not read back."""
     if granted.tool.version != call.tool_version:
-        return Changed("tool_changed", "The tool's definition changed after the approval.", call.tool_version, granted.tool.version)
+        return Changed(
+            "tool_changed", "The tool's definition changed after the approval.", call.tool_version, granted.tool.version
+        )
     digest = call_digest(
         agent=call.agent,
         tool=granted.tool,
@@ -196,7 +211,10 @@ def _invalidate(call: ToolCall, changed: Changed) -> None:
     call.error_code = changed.code
     call.error_sentence = changed.sentence
     end_parked(
-        call, CallState.INVALIDATED, actor=RELEASE, data={"code": changed.code, "before": changed.before, "after": changed.after}
+        call,
+        CallState.INVALIDATED,
+        actor=RELEASE,
+        data={"code": changed.code, "before": changed.before, "after": changed.after},
     )
 
 
@@ -212,6 +230,10 @@ def end_parked(
     call.save(update_fields=["state", "finished_at", "error_code", "error_sentence", "halt_id"])
     status = SpanStatus.ERROR if state == CallState.INVALIDATED else SpanStatus.REFUSED
     runs.end_span(
-        tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=status, ended_at=call.finished_at, note=call.error_sentence
+        tool_call_id=call.id,
+        kind=SpanKind.HUMAN_WAIT,
+        status=status,
+        ended_at=call.finished_at,
+        note=call.error_sentence,
     )
     announce_end(call, actor=actor, data=data)

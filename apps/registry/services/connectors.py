@@ -20,7 +20,7 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A connector in one environment. `secret` is itself or a reference, `auth_name` the header or the user it goes with."""
+    """A connector in one environment. `secret` is itself or a reference; `auth_name` is its header or user."""
 
     base_url: str
     auth_type: str = "none"

@@ -1,0 +1,1 @@
+"""A mesh declared in one file: what it may say (`document`), and making it so (`load`)."""

@@ -1,0 +1,57 @@
+"""Refusals that happen outside of any view: no such URL, a broken request, a body too large, a bug. Programs get JSON,
+people a page.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from apps.core.errors import BadRequest, MeshError, NotAllowed, NotFound, TooLarge
+from apps.core.middleware import error_page
+from apps.core.rest import problem_json
+
+PROGRAM_PATHS = ("/api/", "/oauth/", "/v1/", "/mcp")
+
+
+def refuse(request: HttpRequest, error: MeshError) -> HttpResponse:
+    """The refusal in the form that this URL's callers read."""
+    return problem_json(error) if request.path.startswith(PROGRAM_PATHS) else error_page(request, error)
+
+
+def limit_body(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Refuse a large body before anything reads it: DRF's parsers read the stream past Django's own limit."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.headers.get("Content-Length") or "0"
+        if length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return refuse(request, TooLarge("request.too_large", "The body is larger than 1 MiB."))
+        return get_response(request)
+
+    return middleware
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return refuse(request, BadRequest("request.bad", "This request cannot be understood."))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return refuse(request, NotAllowed("page.not_allowed", "You may not do this."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return refuse(
+        request,
+        NotAllowed("csrf.failed", "This form was open for too long. Load the page again and repeat what you did."),
+    )
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return refuse(request, NotFound("page.not_found", "There is no such page, or it is not yours to see."))
+
+
+def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
+    return refuse(
+        request, MeshError("bug", "That is our fault. Nothing was left half done; the log has the request id.")
+    )

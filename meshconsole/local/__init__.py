@@ -1,0 +1,1 @@
+"""The embedded default: what `./console` runs. Imports the standard library alone."""

@@ -1,0 +1,312 @@
+"""A console reduced to what agents and voters see of it, with no database and the simplest honest policy.
+
+Speaks the HTTP contract and carries calls out against the real example systems, by the very tool definitions the real
+console is given. Kept in one process and in memory: it outlives agents that are killed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import threading
+import time
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
+
+import httpx
+
+PENDING = ("awaiting_approval", "queued", "executing")
+ALONE_MINOR = 3000
+PATIENCE_SECONDS = 1.0
+ATTEMPTS = 12
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def problem(status: int, code: str, **more: Any) -> Answer:
+    return Answer(status, {"code": code, "detail": code.replace("_", " "), "status": status, **more})
+
+
+class FakeConsole:
+    """Public attributes are what tests look at and turn."""
+
+    def __init__(self, declaration: dict[str, Any], *, port: int = 0) -> None:
+        self.tools = {tool["name"]: tool for tool in declaration["tools"]}
+        self.bases = {c["slug"]: c["environments"]["production"]["base_url"] for c in declaration["connectors"]}
+        secret_of = {c["slug"]: c["environments"]["production"]["auth"]["secret"] for c in declaration["connectors"]}
+        self.system_tokens = {slug: Path(uri.removeprefix("file://")).read_text() for slug, uri in secret_of.items()}
+        self.grants = {(grant["agent"], grant["tool"]) for grant in declaration["grants"]}
+        self.secrets = {agent["slug"]: secrets.token_hex(8) for agent in declaration["agents"]}
+        self.tokens: dict[str, str] = {}
+        self.token_count = 0
+        self.token_seconds = 900
+        self.calls: dict[str, dict[str, Any]] = {}
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.scripted: dict[str, list[Answer]] = defaultdict(list)
+        """Answers given instead of the real ones, by tool name; one is used up per request."""
+        self.auto_approve = False
+        self._by_key: dict[tuple[str, str, str], str] = {}
+        self._changed = threading.Condition(threading.RLock())
+        self._local = threading.local()
+        handler = type("Handler", (_Handler,), {"console": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> FakeConsole:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def credentials(self) -> dict[str, Any]:
+        """As `bootstrap` prints it."""
+        pairs = self.secrets.items()
+        return {
+            "credentials": [{"agent": slug, "client_id": f"id-{slug}", "client_secret": key} for slug, key in pairs]
+        }
+
+    def calls_of(self, tool: str, state: str | None = None) -> list[dict[str, Any]]:
+        with self._changed:
+            return [c for c in self.calls.values() if c["tool"] == tool and state in (None, c["state"])]
+
+    def decide(self, call_id: str, verdict: str) -> None:
+        """What a person's vote, or the passing of time, does to a waiting call."""
+        with self._changed:
+            call = self.calls[call_id]
+            if call["state"] != "awaiting_approval":
+                return
+            call["state"] = {"approve": "executing", "reject": "rejected"}.get(verdict, verdict)
+            if call["state"] == "rejected":
+                call["error"] = {"code": "rejected", "sentence": "Not justified"}
+            self._changed.notify_all()
+        if verdict == "approve":
+            threading.Thread(target=self._execute, args=(call,), daemon=True).start()
+
+    # -- the faces ---------------------------------------------------------------------------------------------------
+
+    def answer(self, method: str, path: str, query: dict[str, str], headers: Any, body: bytes) -> Answer:
+        self.requests.append((method, path))
+        if path in ("/healthz", "/readyz"):
+            return Answer(200, {"status": "ok"})
+        if path == "/oauth/token":
+            return self._token(headers, body)
+        if path.startswith(("/accounts/", "/api/v1/approvals")):
+            return self._person(method, path, headers, body)
+        agent = self.tokens.get(headers.get("Authorization", "").removeprefix("Bearer "))
+        if agent is None:
+            return problem(401, "invalid_token")
+        if path == "/api/v1/tool-calls":
+            return self._request(agent, json.loads(body))
+        if path.startswith("/api/v1/tool-calls/"):
+            return self._read(path.rsplit("/", 1)[1], float(query.get("wait", 0)))
+        return self._run(method, path, json.loads(body))
+
+    def _token(self, headers: Any, body: bytes) -> Answer:
+        pair = base64.b64decode(headers.get("Authorization", "").removeprefix("Basic ")).decode()
+        client_id, _, secret = pair.partition(":")
+        slug = client_id.removeprefix("id-")
+        if self.secrets.get(slug) != secret or parse_qs(body.decode())["grant_type"] != ["client_credentials"]:
+            return problem(401, "invalid_client")
+        token = secrets.token_hex(8)
+        self.tokens[token] = slug
+        self.token_count += 1
+        return Answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": self.token_seconds})
+
+    def _request(self, agent: str, asked: dict[str, Any]) -> Answer:
+        tool = asked["tool"]
+        if self.scripted[tool]:
+            return self.scripted[tool].pop(0)
+        if (agent, tool) not in self.grants:
+            return problem(404, "tool_not_found")
+        if asked["run_id"] not in self.runs:
+            return problem(404, "run.not_found")
+        with self._changed:
+            known = self._by_key.get((agent, tool, asked["idempotency_key"]))
+            if known:
+                return self._shown(self.calls[known], asked)
+            call = self._open(agent, asked)
+        if call["state"] == "executing":
+            self._execute(call)
+        return self._shown(call)
+
+    def _open(self, agent: str, asked: dict[str, Any]) -> dict[str, Any]:
+        call = {name: asked.get(name) for name in ("tool", "arguments", "idempotency_key", "run_id", "rationale")}
+        call |= {"id": str(uuid.uuid4()), "agent": agent, "result": None, "error": None, "approval": None}
+        call |= {"evidence": asked.get("evidence"), "confidence": asked.get("confidence"), "digest": uuid.uuid4().hex}
+        call["state"] = self._decide_state(asked)
+        if call["state"] == "awaiting_approval":
+            call["approval"] = {
+                "id": f"approval-{call['id']}",
+                "state": "pending",
+                "expires_at": "2099-01-01T00:00:00Z",
+            }
+        says = {"denied": "No agent changes customer master data"}.get(call["state"], "")
+        call["decision"] = {"outcome": "deny" if says else "allow", "policies": [{"says": says}]}
+        self.calls[call["id"]] = call
+        self._by_key[agent, call["tool"], call["idempotency_key"]] = call["id"]
+        if self.auto_approve and call["state"] == "awaiting_approval":
+            threading.Timer(0.05, self.decide, (call["id"], "approve")).start()
+        return call
+
+    def _decide_state(self, asked: dict[str, Any]) -> str:
+        minor = int(asked["arguments"].get("amount", "0").replace(".", ""))
+        if asked["tool"] == "crm.update_customer":
+            return "denied"
+        is_large = asked["tool"] == "erp.issue_credit_memo" and minor > ALONE_MINOR
+        return "awaiting_approval" if is_large or asked["tool"] == "erp.write_off" else "executing"
+
+    def _shown(self, call: dict[str, Any], asked: dict[str, Any] | None = None) -> Answer:
+        if asked and asked["arguments"] != call["arguments"]:
+            return problem(409, "idempotency_conflict")
+        status = {"denied": 403, "failed": 502}.get(call["state"], 202 if call["state"] in PENDING else 200)
+        return Answer(status, {**call, "replayed": asked is not None})
+
+    def _read(self, call_id: str, wait_seconds: float) -> Answer:
+        deadline = time.monotonic() + wait_seconds
+        with self._changed:
+            call = self.calls[call_id]
+            while call["state"] in PENDING and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return Answer(200 if call["state"] not in PENDING else 202, {**call, "replayed": False})
+
+    def _run(self, method: str, path: str, body: dict[str, Any]) -> Answer:
+        if method == "POST":
+            run = {"id": str(uuid.uuid4()), "state": "open", **body}
+            self.runs[run["id"]] = run
+            return Answer(201, run)
+        run = self.runs[path.rsplit("/", 1)[1]]
+        run["state"] = body["state"]
+        return Answer(200, run)
+
+    def _person(self, method: str, path: str, headers: Any, body: bytes) -> Answer:
+        if path == "/accounts/login/":
+            return self._sign_in(method, body)
+        token = headers.get("Authorization") == "Bearer pat-dana"
+        session = "session=dana" in headers.get("Cookie", "") and headers.get("X-CSRFToken", "csrf-2") == "csrf-2"
+        if not (token or session):
+            return problem(401, "not_authenticated")
+        if method == "GET":
+            waiting = [c for c in list(self.calls.values()) if c["state"] == "awaiting_approval"]
+            items = [{"id": c["approval"]["id"], "digest": c["digest"]} for c in waiting[:20]]
+            return Answer(200, {"items": items, "next": None})
+        call = self.calls[path.split("/")[4].removeprefix("approval-")]
+        vote = json.loads(body)
+        if vote["digest"] != call["digest"]:
+            return problem(409, "stale")
+        self.decide(call["id"], vote["verdict"])
+        return Answer(200, {})
+
+    def _sign_in(self, method: str, body: bytes) -> Answer:
+        form = '<form><input type="hidden" name="csrfmiddlewaretoken" value="csrf-1"></form>'
+        if method == "GET":
+            return Answer(200, form)
+        fields = parse_qs(body.decode())
+        if fields != {"login": ["dana"], "password": ["right"], "csrfmiddlewaretoken": ["csrf-1"]}:
+            return Answer(200, form)
+        return Answer(
+            302, "", {"Location": "/inbox/", "Set-Cookie": "session=dana; Path=/", "X-Set": "csrftoken=csrf-2; Path=/"}
+        )
+
+    # -- carrying calls out ------------------------------------------------------------------------------------------
+
+    def _execute(self, call: dict[str, Any]) -> None:
+        """At most one effect: ask again with the same key where the tool is idempotent, else look, else say unknown."""
+        tool = self.tools[call["tool"]]
+        is_repeatable = tool["effect"] == "read" or tool.get("idempotent")
+        state, result, error = "outcome_unknown", None, {"code": "outcome_unknown", "sentence": "nobody knows"}
+        for _ in range(ATTEMPTS):
+            outcome = self._attempt(tool, call["arguments"], call["idempotency_key"])
+            if outcome is None and not is_repeatable:
+                outcome = self._look_up(tool, call)
+            if outcome is not None:
+                state, result, error = outcome
+                break
+            if not is_repeatable:
+                break
+        with self._changed:
+            call.update(state=state, result=result, error=error)
+            self._changed.notify_all()
+
+    def _look_up(self, tool: dict[str, Any], call: dict[str, Any]) -> tuple[str, Any, Any] | None:
+        lookup = tool.get("lookup")
+        if not lookup:
+            return None
+        document = {"arguments": call["arguments"], "idempotency_key": call["idempotency_key"]}
+        arguments = {name: _at(document, pointer) for name, pointer in lookup["arguments"].items()}
+        for _ in range(ATTEMPTS):
+            outcome = self._attempt(self.tools[lookup["tool"]], arguments, "lookup")
+            if outcome:
+                items = outcome[1]["items"]
+                error = {"code": "connector.no_effect", "sentence": "nothing happened"}
+                return ("succeeded", items[0], None) if items else ("failed", None, error)
+        return None
+
+    def _attempt(self, tool: dict[str, Any], arguments: dict[str, Any], key: str) -> tuple[str, Any, Any] | None:
+        """None when nobody can say what happened."""
+        request = tool["request"]
+        slug = tool["connector"]
+        path = request["path"].format(**{name: quote(str(value), safe="") for name, value in arguments.items()})
+        query = {name: str(_at(arguments, pointer)) for name, pointer in request.get("query", {}).items()}
+        headers = {"Authorization": f"Bearer {self.system_tokens[slug]}", "Idempotency-Key": key}
+        body = arguments if "body" in request else None
+        try:
+            url = self.bases[slug] + path
+            answer = self._http().request(request["method"], url, params=query, json=body, headers=headers)
+            if answer.status_code >= 500:
+                return None
+            if answer.is_error:
+                return "failed", None, {"code": "connector.refused", "sentence": answer.text}
+            return "succeeded", answer.json(), None
+        except (httpx.HTTPError, ValueError):
+            return None
+
+    def _http(self) -> httpx.Client:
+        if not hasattr(self._local, "client"):
+            self._local.client = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False)
+        client: httpx.Client = self._local.client
+        return client
+
+
+def _at(document: Any, pointer: str) -> Any:
+    for name in pointer.strip("/").split("/"):
+        document = document[name]
+    return document
+
+
+class _Handler(BaseHTTPRequestHandler):
+    console: FakeConsole
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        query = dict(parse_qsl(address.query))
+        answer = self.console.answer(self.command, address.path, query, self.headers, body)
+        data = answer.body.encode() if isinstance(answer.body, str) else json.dumps(answer.body).encode()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in answer.headers.items():
+            self.send_header("Set-Cookie" if name == "X-Set" else name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_PATCH = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass

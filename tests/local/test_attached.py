@@ -1,0 +1,46 @@
+"""A command that has the terminal keeps its exit code, and a wish to stop reaches it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from meshconsole.local import attached
+from meshconsole.local.stopping import StopRequest
+
+RUN = """
+import os, sys
+from meshconsole.local import attached
+from meshconsole.local.stopping import StopRequest
+code = '''
+import time
+print("running", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("cleaned up", flush=True)
+    raise SystemExit(7)
+'''
+sys.exit(attached.run([sys.executable, "-c", code], environment=os.environ, stop=StopRequest().listen()))
+"""
+
+
+@pytest.mark.parametrize(("code", "exits"), [("raise SystemExit(5)", 5), ("import os; os.kill(os.getpid(), 9)", 137)])
+def test_passes_the_exit_code_on(code: str, exits: int) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert attached.run([sys.executable, "-c", code], environment=os.environ, stop=StopRequest()) == exits
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_lets_the_command_clean_up_when_told_to_stop(number: signal.Signals, run_python) -> None:  # type: ignore[no-untyped-def]
+    process = run_python(RUN)
+    assert process.stdout.readline() == "running\n"
+    process.send_signal(number)
+    assert process.stdout.readline() == "cleaned up\n"
+    assert process.wait() == 7
