@@ -8,6 +8,7 @@ is saved, and never reaches an evaluation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from apps.core.pointers import resolve
@@ -214,9 +215,9 @@ def _carry_scalar(value: Any, kind: Kind, pointer: str) -> Any:
     if kind == "Boolean" and isinstance(value, bool):
         return value
     if kind == "Long" and not isinstance(value, bool):
-        # JSON Schema counts 5.0 as whole, and canonical JSON writes it as 5: both must decide alike
+        # JSON Schema counts 5.0 as whole, and canonical JSON stores it as 5, in the digits of `repr`: both decide alike
         if isinstance(value, float) and value.is_integer():
-            value = int(value)
+            value = int(Decimal(repr(value)))
         if isinstance(value, int):
             return as_long(value, pointer)
     wanted = {"String": "text", "Boolean": "true or false", "Long": "a whole number"}[kind]

@@ -161,7 +161,7 @@ def _offset_of(message: str, statement: Statement) -> int:
     if message == _CUT_SHORT:
         return statement.tokens[-1].offset
     last = _first_impossible(statement)
-    quoted = re.findall(r"`([^`]+)`|'([^']+)'|: (\w+)$", message)
+    quoted = re.findall(r"`([^`]+)`|'([^']+)'|: @?(\w+)$", message)
     for words in quoted:
         word = "".join(words)
         candidates = [token.offset for token in statement.tokens[: last + 1] if token.text == word]

@@ -1,7 +1,7 @@
 """JSON Schema: compiling it, what is wrong with a document, and what a pointer finds in it. Nothing is ever fetched."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ def schema_problems(schema: Schema) -> list[Problem]:
     try:
         compile_schema(schema)
     except jsonschema_rs.ValidationError as error:
-        return [Problem(_pointer(error.instance_path), f"This is not a JSON Schema: {error.message}.")]
+        return [Problem(pointer_of(error.instance_path), f"This is not a JSON Schema: {error.message}.")]
     return []
 
 
@@ -67,18 +67,19 @@ def is_pointer(text: str) -> bool:
 def _violations(validator: jsonschema_rs.Validator, document: Any) -> Iterator[Problem]:
     kinds = jsonschema_rs.ValidationErrorKind
     for error in validator.iter_errors(document):
-        at = _pointer(error.instance_path)
+        at = pointer_of(error.instance_path)
         match error.kind:
             case kinds.AdditionalProperties() | kinds.UnevaluatedProperties():
                 for name in error.kind.unexpected:
-                    yield Problem(at + _pointer([name]), "Nothing of this name is expected here.")
+                    yield Problem(at + pointer_of([name]), "Nothing of this name is expected here.")
             case kinds.Required():
-                yield Problem(at + _pointer([error.kind.property]), "This is missing.")
+                yield Problem(at + pointer_of([error.kind.property]), "This is missing.")
             case _:
                 yield Problem(at, f"{error.message}.")
 
 
-def _pointer(path: list[str | int]) -> str:
+def pointer_of(path: Sequence[str | int]) -> str:
+    """The JSON Pointer that takes these steps."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 

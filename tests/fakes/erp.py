@@ -36,7 +36,7 @@ class FakeErp:
             for entry in self.ledger:
                 if entry["reference"] == key:
                     return entry
-            entry = {"id": f"CM-{len(self.ledger) + 1}", "reference": key, **body}
+            entry = {**body, "id": f"CM-{len(self.ledger) + 1}", "reference": key}
             self.ledger.append(entry)
             return entry
 

@@ -17,6 +17,8 @@ from tests.policies.builders import (
     tool,
 )
 
+FRACTION = "a number with a fraction has no exact form in Cedar; use text or whole minor units."
+ANNOTATIONS = "there are @id, @says, @approval, @expires and @escalate."
 CREDIT_SCOPE = 'principal, action == Action::"erp.issue_credit_memo", resource'
 
 
@@ -43,7 +45,7 @@ def test_the_examples_are_valid():
 @pytest.mark.parametrize(
     ("text", "line", "column", "sentence"),
     [
-        ("permit (principal, action, resource)\nwhen { context.money.minor <= };", 2, 30, "Unexpected token “}”."),
+        ("permit (principal, action, resource)\nwhen { context.money.minor <= };", 2, 31, "Unexpected token “}”."),
         (
             'permit (principal, action, resource)\n@id("b") permit (principal, action, resource);',
             2,
@@ -110,16 +112,28 @@ def test_a_long_list_of_values_is_no_depth():
 @pytest.mark.parametrize(
     ("when", "column", "sentence"),
     [
-        ('context.arguments.amuont == "1"', 21, "erp.issue_credit_memo has no argument “amuont”. Did you mean “amount”?"),
+        (
+            'context.arguments.amuont == "1"',
+            21,
+            "erp.issue_credit_memo has no argument “amuont”. Did you mean “amount”?",
+        ),
         ('context.arguments.note == "x"', 21, "“note” may be absent: ask first, “context.arguments has note && …”."),
         ('context.region == "eu"', 11, "“region” may be absent: ask first, “context has region && …”."),
-        ("context.arguments.rate == 1", 21, "Policies cannot see “rate” of erp.issue_credit_memo: a number with a fraction has no exact form in Cedar; use text or whole minor units."),
-        ("context.money.minor <= context.params.limt.minor", 41, "This set has no parameter “limt”. Did you mean “limit”?"),
+        ("context.arguments.rate == 1", 21, f"Policies cannot see “rate” of erp.issue_credit_memo: {FRACTION}"),
+        (
+            "context.money.minor <= context.params.limt.minor",
+            41,
+            "This set has no parameter “limt”. Did you mean “limit”?",
+        ),
         ("context.colour == 1", 11, "A call of erp.issue_credit_memo has no “colour”."),
         ('context.money.minor <= "5"', None, "Unexpected type: expected Long but saw String."),
-        ("context.arguments has ship_to && context.arguments.ship_to.geo == 1", 62, "Policies cannot see “ship_to.geo” of erp.issue_credit_memo: a number with a fraction has no exact form in Cedar; use text or whole minor units."),
+        (
+            "context.arguments has ship_to && context.arguments.ship_to.geo == 1",
+            62,
+            f"Policies cannot see “ship_to.geo” of erp.issue_credit_memo: {FRACTION}",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_condition_that_does_not_fit_the_tool_is_placed(when, column, sentence):
     limit = {"limit": {"type": "money", "value": "1.00", "currency": "EUR"}}
     problem = only(on_credit(when), limit)
@@ -137,20 +151,36 @@ def test_a_rule_for_all_tools_must_fit_each_of_them():
 @pytest.mark.parametrize(
     ("scope", "sentence"),
     [
-        ('principal, action == Action::"erp.isue_credit_memo", resource',
-         "There is no tool or group of tools “erp.isue_credit_memo”. Did you mean “erp.issue_credit_memo”?"),
-        ('principal, action in Action::"reads", resource', "There is no tool or group of tools “reads”. Did you mean “read”?"),
-        ('principal, action == Action::"read", resource', '“read” is a group of tools: write “action in Action::"read"”.'),
+        (
+            'principal, action == Action::"erp.isue_credit_memo", resource',
+            "There is no tool or group of tools “erp.isue_credit_memo”. Did you mean “erp.issue_credit_memo”?",
+        ),
+        (
+            'principal, action in Action::"reads", resource',
+            "There is no tool or group of tools “reads”. Did you mean “read”?",
+        ),
+        (
+            'principal, action == Action::"read", resource',
+            '“read” is a group of tools: write “action in Action::"read"”.',
+        ),
         ('principal, action, resource in Connector::"epr"', "There is no connector “epr”. Did you mean “erp”?"),
         ('principal, action, resource == Tool::"erp.x"', "There is no tool “erp.x”."),
-        ('principal in Process::"order-to-cahs", action, resource', "There is no process “order-to-cahs”. Did you mean “order-to-cash”?"),
+        (
+            'principal in Process::"order-to-cahs", action, resource',
+            "There is no process “order-to-cahs”. Did you mean “order-to-cash”?",
+        ),
         ('principal in Team::"nobody", action, resource', "There is no team “nobody”."),
-        ('principal == Agent::"o2c-writter", action, resource', "There is no agent “o2c-writter”. Did you mean “o2c-writer”?"),
+        (
+            'principal == Agent::"o2c-writter", action, resource',
+            "There is no agent “o2c-writter”. Did you mean “o2c-writer”?",
+        ),
         ('principal == User::"x", action, resource', "Unrecognized entity type “User”."),
-        ('principal, action, resource in Agent::"o2c-writer"',
-         "This policy can never apply: the principal is an agent, the action a tool's, the resource that tool."),
+        (
+            'principal, action, resource in Agent::"o2c-writer"',
+            "This policy can never apply: the principal is an agent, the action a tool's, the resource that tool.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_name_nobody_has_is_a_mistake(scope, sentence):
     assert only(f'@id("a") @says("b") forbid ({scope});').sentence == sentence
 
@@ -169,24 +199,30 @@ def test_a_rule_for_a_group_without_tools_waits_for_them():
 @pytest.mark.parametrize(
     ("annotations", "sentence"),
     [
-        ('@says("b")', "This policy has no name: write @id(\"…\") in front of it."),
-        ('@id("") @says("b")', "This policy has no name: write @id(\"…\") in front of it."),
+        ('@says("b")', 'This policy has no name: write @id("…") in front of it.'),
+        ('@id("") @says("b")', 'This policy has no name: write @id("…") in front of it.'),
         ('@id("a b") @says("b")', "An @id is made of letters, digits, dots and hyphens, at most 80 of them."),
-        ('@id("a")', "This policy says nothing to people: write @says(\"…\") in front of it."),
-        ('@id("a") @says("  ")', "This policy says nothing to people: write @says(\"…\") in front of it."),
-        ('@id("a") @says("b") @aproval("x:1")', "There is no annotation @aproval; there are @id, @says, @approval, @expires and @escalate."),
+        ('@id("a")', 'This policy says nothing to people: write @says("…") in front of it.'),
+        ('@id("a") @says("  ")', 'This policy says nothing to people: write @says("…") in front of it.'),
+        ('@id("a") @says("b") @aproval("x:1")', f"There is no annotation @aproval; {ANNOTATIONS}"),
         ('@id("a") @says("b") @approval("nobody:1")', "There is no team “nobody”."),
         ('@id("a") @says("b") @approval("cfo-ofice:1")', "There is no team “cfo-ofice”. Did you mean “cfo-office”?"),
-        ('@id("a") @says("b") @approval',
-         "@approval: “” is not a chain such as finance-approvers:1, cfo-office:1 (1 to 20 votes per team)."),
-        ('@id("a") @says("b") @approval("cfo-office:1") @expires("8 hours")',
-         "@expires: “8 hours” is not a duration such as PT8H or P1D, of at most 366 days."),
+        (
+            '@id("a") @says("b") @approval',
+            "@approval: “” is not a chain such as finance-approvers:1, cfo-office:1 (1 to 20 votes per team).",
+        ),
+        (
+            '@id("a") @says("b") @approval("cfo-office:1") @expires("8 hours")',
+            "@expires: “8 hours” is not a duration such as PT8H or P1D, of at most 366 days.",
+        ),
         ('@id("a") @says("b") @expires("PT8H")', "@expires without @approval means nothing."),
-        ('@id("a") @says("b") @approval("cfo-office:1") @escalate("soon")',
-         "@escalate: “soon” is not an escalation such as PT2H:finance-leads."),
+        (
+            '@id("a") @says("b") @approval("cfo-office:1") @escalate("soon")',
+            "@escalate: “soon” is not an escalation such as PT2H:finance-leads.",
+        ),
         ('@id("a") @says("b") @approval("cfo-office:1") @escalate("PT2H:nobody")', "There is no team “nobody”."),
     ],
-)  # fmt: skip
+)
 def test_annotations_are_checked(annotations, sentence):
     assert only(f"{annotations} permit (principal, action, resource);").sentence == sentence
 
@@ -225,7 +261,10 @@ def test_all_problems_come_in_the_order_of_the_text():
 @pytest.mark.parametrize(
     ("parameter", "sentence"),
     [
-        ({"type": "money", "value": "1.234", "currency": "EUR"}, "1.234 has more decimals than EUR knows, or is too large."),
+        (
+            {"type": "money", "value": "1.234", "currency": "EUR"},
+            "1.234 has more decimals than EUR knows, or is too large.",
+        ),
         ({"type": "money", "value": "1", "currency": "EURO"}, "'EURO' is not a currency code."),
         ({"type": "money", "value": 1.5, "currency": "EUR"}, "1.5 is not an amount of money."),
         ({"type": "long", "value": 1.5}, "its value is not of type long."),
@@ -239,7 +278,7 @@ def test_all_problems_come_in_the_order_of_the_text():
         ({"type": ["money"], "value": "1"}, "it has no “type” out of bool, duration, long, money, string, strings."),
         ("500.00", "it has no “type” out of bool, duration, long, money, string, strings."),
     ],
-)  # fmt: skip
+)
 def test_parameters_are_typed(parameter, sentence):
     problem = only(permit(), {"limit": parameter})
     assert (problem.line, problem.sentence) == (0, f"Parameter “limit”: {sentence}")

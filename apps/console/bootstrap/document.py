@@ -26,7 +26,7 @@ from apps.policies.services import validate_policies
 from apps.policies.verdicts import ToolFacts
 from apps.registry.definitions import Definition, columns_of, definition_of, problems_of
 from apps.registry.models import Agent, Connector, Process, Tool
-from apps.registry.schemas import Problem, violations
+from apps.registry.schemas import Problem, pointer_of, violations
 from apps.registry.services.tools import by_name
 
 Entry = dict[str, Any]
@@ -71,7 +71,9 @@ def read_moment(text: str) -> dt.datetime | None:
 
 def document_problems(document: Any) -> list[Problem]:
     """Each problem with its pointer; empty when the file can be loaded."""
-    found = violations(VALIDATOR, document) + list(_unstorable(document))
+    if unstorable := list(_unstorable(document)):
+        return unstorable
+    found = violations(VALIDATOR, document)
     if not isinstance(document, dict):
         return found
     sections = _sound_entries(document, found)
@@ -105,7 +107,7 @@ def _unstorable(value: Any, pointer: str = "") -> Iterator[Problem]:
     elif isinstance(value, dict):
         for name, part in value.items():
             yield from _unstorable(name, pointer)
-            yield from _unstorable(part, f"{pointer}/{name}")
+            yield from _unstorable(part, pointer + pointer_of([name]))
     elif isinstance(value, list):
         for index, part in enumerate(value):
             yield from _unstorable(part, f"{pointer}/{index}")

@@ -27,7 +27,7 @@ def cancel_tool_call(*, actor: Actor, call_id: UUID) -> ToolCall:
                 "tool_call.not_cancellable", f"This call is {call.get_state_display().lower()}: too late to cancel."
             )
         _end(parked, CallState.CANCELLED, actor)
-    return parked
+    return call_for(actor, call_id)
 
 
 def end_calls_under(halt_id: UUID) -> int:
