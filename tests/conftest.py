@@ -97,7 +97,9 @@ class Robot:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.token}")
         return client
 
-    def call(self, amount: str = "180.00", *, key: str = "k-1", tool: str = "erp.issue_credit_memo", **more: Any) -> Any:
+    def call(
+        self, amount: str = "180.00", *, key: str = "k-1", tool: str = "erp.issue_credit_memo", **more: Any
+    ) -> Any:
         """POST /api/v1/tool-calls."""
         body: dict[str, Any] = {"tool": tool, "arguments": credit(amount), "idempotency_key": key, **more}
         return self.api().post("/api/v1/tool-calls", body, format="json")

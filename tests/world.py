@@ -49,8 +49,18 @@ permit (principal in Process::"order-to-cash", action == Action::"erp.open_ticke
 """
 
 PARAMETERS = {
-    "credit_alone": {"type": "money", "value": "500.00", "currency": "EUR", "label": "Credit memos an agent may post alone"},
-    "credit_cfo": {"type": "money", "value": "5000.00", "currency": "EUR", "label": "Above this the CFO office votes too"},
+    "credit_alone": {
+        "type": "money",
+        "value": "500.00",
+        "currency": "EUR",
+        "label": "Credit memos an agent may post alone",
+    },
+    "credit_cfo": {
+        "type": "money",
+        "value": "5000.00",
+        "currency": "EUR",
+        "label": "Above this the CFO office votes too",
+    },
 }
 
 
@@ -199,7 +209,7 @@ def document(erp_url: str, *, timeout_seconds: float = 1.0) -> dict[str, Any]:
                 "environments": ["production"],
                 "parameters": {},
                 "text": '@id("no-master-data") @says("No agent changes customer master data")\n'
-                "forbid (principal, action, resource) when { context.data_classes.contains(\"customer_master\") "
+                'forbid (principal, action, resource) when { context.data_classes.contains("customer_master") '
                 '&& context.effect == "write" };\n',
             },
         ],

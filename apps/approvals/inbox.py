@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from apps.approvals.models import Approval, RejectReason, Stage, Vote
+from apps.approvals.models import Approval, ApprovalState, RejectReason, Stage, Verdict, Vote
 from apps.approvals.queries import (
     QUEUE_ORDER,
     QueueSummary,
@@ -20,7 +20,7 @@ from apps.approvals.queries import (
 from apps.approvals.services import refusal_of_vote
 from apps.core.actor import Actor
 from apps.core.errors import MeshError
-from apps.core.paging import NEWEST_FIRST, page_of
+from apps.core.paging import NEWEST_FIRST, Page, page_of
 from apps.vault import services as vault
 
 TABS = {"mine": "Waiting for me", "team": "My team", "decided": "Decided by me", "all": "All"}
@@ -31,7 +31,7 @@ class Tab:
     name: str
     label: str
     url: str
-    is_current: bool
+    current: bool
     count: int | None
 
 
@@ -55,7 +55,7 @@ class Queue:
     tabs: list[Tab]
     rows: list[Row]
     summary: QueueSummary
-    next_cursor: str | None
+    page: Page[Approval]
     version: str
 
 
@@ -72,6 +72,7 @@ class Card:
     url: str
     vote_url: str
     run_url: str | None
+    chain: list[dict[str, Any]]
 
 
 def queue_for(actor: Actor, *, view: str, cursor: str | None) -> Queue:
@@ -90,7 +91,7 @@ def queue_for(actor: Actor, *, view: str, cursor: str | None) -> Queue:
         tabs=_tabs(view, summary),
         rows=rows,
         summary=summary,
-        next_cursor=page.next,
+        page=page,
         version=version_of(rows, summary),
     )
 
@@ -115,16 +116,32 @@ def _tabs(current: str, summary: QueueSummary) -> list[Tab]:
 
 def card_for(actor: Actor, approval: Approval) -> Card:
     """The card as this person sees it."""
-    votes = votes_of(approval)
+    votes, stages = votes_of(approval), stages_of(approval)
     words = vault.read_many([vote.comment_id for vote in votes])
     return Card(
         approval=approval,
         content=cards_of([approval])[approval.id],
-        stages=stages_of(approval),
+        stages=stages,
         votes=[(vote, words.get(vote.comment_id, "") if vote.comment_id else "") for vote in votes],
         refusal=refusal_of_vote(actor, approval),
         reject_reasons=list(RejectReason.choices),
         url=reverse("approval", args=[approval.id]),
         vote_url=reverse("approval-vote", args=[approval.id]),
         run_url=reverse("run", args=[approval.run_id]) if approval.run_id else None,
+        chain=_chain(approval, stages, votes),
     )
+
+
+def _chain(approval: Approval, stages: list[Stage], votes: list[Vote]) -> list[dict[str, Any]]:
+    """Each stage as the chain shows it: passed, refused, open now, or later; with who has voted in it."""
+    shown = []
+    open_seen = approval.state != ApprovalState.PENDING
+    for stage in stages:
+        voters = [vote for vote in votes if vote.stage_id == stage.id]
+        refused = any(vote.verdict == Verdict.REJECT for vote in voters)
+        state = "done" if stage.passed_at else "refused" if refused else "later" if open_seen else "now"
+        open_seen = open_seen or state == "now"
+        given = sum(vote.verdict == Verdict.APPROVE for vote in voters)
+        names = ", ".join(str(vote.voter) for vote in voters)
+        shown.append({"label": stage.team.name, "state": state, "note": names or f"{given} of {stage.quorum}"})
+    return shown

@@ -31,7 +31,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     """The queue, with its first item open."""
     person_of(request)
     actor = actor_of(request)
-    queue = queue_for(actor, view=_view_of(request), cursor=request.GET.get("cursor"))
+    queue = queue_for(actor, view=_view_of(request), cursor=request.GET.get("after"))
     if wants_partial(request) and request.GET.get("version") == queue.version:
         return unchanged()
     first = queue.rows[0].approval if queue.rows and not wants_partial(request) else None

@@ -25,16 +25,17 @@ class Section:
     url_name: str
     icon: str
     prefix: str
+    key: str
 
 
 RAIL: tuple[tuple[Section, ...], ...] = (
     (
-        Section("Inbox", "inbox", "inbox", "/inbox/"),
-        Section("Runs", "runs", "list-tree", "/runs/"),
-        Section("Agents", "agents", "bot", "/agents/"),
-        Section("Halts", "halts", "octagon-x", "/halts/"),
+        Section("Inbox", "inbox", "inbox", "/inbox/", "g i"),
+        Section("Runs", "runs", "list-tree", "/runs/", "g r"),
+        Section("Agents", "agents", "bot", "/agents/", "g a"),
+        Section("Halts", "halts", "octagon-x", "/halts/", "g h"),
     ),
-    (Section("Audit log", "audit", "scroll-text", "/audit/"),),
+    (Section("Audit log", "audit", "scroll-text", "/audit/", "g l"),),
 )
 
 
@@ -66,6 +67,7 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
                 "icon": section.icon,
                 "current": request.path.startswith(section.prefix),
                 "count": approvals_in_view(actor, "mine").count() if section.url_name == "inbox" else None,
+                "key": section.key,
                 "ready": True,
             }
             for section in group

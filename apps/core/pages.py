@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 
 from apps.core.errors import BadRequest, MeshError, NotAllowed, NotFound, TooLarge
 from apps.core.middleware import error_page
@@ -52,6 +53,9 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
-    return refuse(
-        request, MeshError("bug", "That is our fault. Nothing was left half done; the log has the request id.")
-    )
+    """Programs get a problem; people a page that needs neither database nor session, for those may be what is broken."""
+    if request.path.startswith(PROGRAM_PATHS):
+        return problem_json(
+            MeshError("bug", "That is our fault. Nothing was left half done; the log has the request id.")
+        )
+    return HttpResponse(render_to_string("errors/500.html"), status=500)

@@ -13,10 +13,10 @@ from functools import cached_property
 
 from cedarpy import PolicySet
 
-# Cedar's parser and evaluator recurse on the thread's stack: 64 levels fit into half a mebibyte, 160 negations overflow
-# the two of a web thread, 5,000 operators in a row too. Nobody writes or reads policies near these limits.
+# Cedar recurses on the thread's stack, and reading its JSON form on Python's: a hundred and sixty negations overflow the
+# two mebibytes of a web thread, some hundreds of operators in a row Python. Nobody writes policies near these limits.
 MAX_NESTING = 32
-MAX_OPERATORS = 1_000
+MAX_DEPTH = 150
 MAX_TEXT_LENGTH = 512 * 1024
 
 _TOKEN = re.compile(
@@ -28,7 +28,8 @@ _TOKEN = re.compile(
     |(?P<mark>\?(?:principal|resource)\b|[@,;:(){}\[\]])""",
     re.VERBOSE | re.ASCII,
 )
-_WORD_OPERATORS = frozenset({"if", "in", "has", "like", "is"})
+_CHAINING = frozenset({"&&", "||", "+", "-", "*", "!", "if"})
+_SEPARATING = frozenset({"==", "!=", "<", "<=", ">", ">=", ",", "then", "else", "in", "has", "like", "is"})
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _CUT_SHORT = "unexpected end of input"
 
@@ -129,23 +130,50 @@ def _tokens(text: str) -> Iterator[Token]:
         at = match.end()
 
 
+@dataclass(slots=True)
+class _Level:
+    """What one pair of brackets holds, as far as it makes the expression deeper."""
+
+    operators: int = 0
+    accesses: int = 0
+    most_accesses: int = 0
+    deepest_inside: int = 0
+
+    @property
+    def depth(self) -> int:
+        return 1 + self.operators + self.most_accesses + self.deepest_inside
+
+
 def _refuse_recursion(statement: Statement) -> None:
-    depth = operators = conditionals = 0
+    """Raise TextError where a policy may be too deep. `a && b && c` is as deep as it is long, `[a, b, c]` is not."""
+    levels, conditionals, before = [_Level()], 0, ""
     for token in statement.tokens:
-        if token.text in _OPENING:
-            depth += 1
-        elif token.text in _CLOSING:
-            depth -= 1
-        elif token.kind == "operator" or token.text in _WORD_OPERATORS:
-            operators += 1
+        level = levels[-1]
+        if token.text == "." or (
+            token.text == "[" and (before in _CLOSING or before[-1:] == '"' or before.isidentifier())
+        ):
+            level.accesses += 1
+            level.most_accesses = max(level.most_accesses, level.accesses)
+        elif token.text in _CHAINING or token.text in _SEPARATING:
+            level.accesses = 0
+            level.operators += token.text in _CHAINING
             conditionals += token.text == "if"
-        if depth > MAX_NESTING or conditionals > MAX_NESTING:
+        if token.text in _OPENING:
+            levels.append(_Level())
+        elif token.text in _CLOSING and len(levels) > 1:
+            inner = levels.pop()
+            levels[-1].deepest_inside = max(levels[-1].deepest_inside, inner.depth)
+        if len(levels) > MAX_NESTING or conditionals > MAX_NESTING:
             raise TextError(f"This policy nests deeper than {MAX_NESTING} levels.", token.offset)
-        if operators > MAX_OPERATORS:
+        if levels[-1].depth > MAX_DEPTH:
             raise TextError(
-                f"This policy has more than {MAX_OPERATORS:,} operators; use a parameter or several policies.",
-                token.offset,
+                f"This policy chains more than {MAX_DEPTH} steps; use a set or several policies.", token.offset
             )
+        before = token.text
+    if sum(level.depth for level in levels) > MAX_DEPTH:
+        raise TextError(
+            f"This policy chains more than {MAX_DEPTH} steps; use a set or several policies.", statement.offset
+        )
 
 
 def _complaint(text: str) -> str | None:

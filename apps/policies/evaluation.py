@@ -80,7 +80,7 @@ def load_release(ref: ReleaseRef, *, text: str, parameters: dict[str, Any]) -> L
         return _load(ref, text, parameters)
     except (Invalid, TextError) as error:
         why = error.sentence
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         why = str(error)
     return LoadedRelease(ref, problem=f"The policies {ref} cannot be read, so nothing is allowed: {why}")
 
@@ -102,7 +102,7 @@ def _load(ref: ReleaseRef, text: str, parameters: dict[str, Any]) -> LoadedRelea
 
 
 def _terms(ref: ReleaseRef, name: str, policy: dict[str, Any]) -> Terms:
-    annotations = policy.get("annotations", {})
+    annotations: dict[str, str] = {key: value or "" for key, value in policy.get("annotations", {}).items()}
     demand = None
     if "approval" in annotations:
         chain = parse_chain(annotations["approval"])

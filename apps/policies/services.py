@@ -107,6 +107,8 @@ def _policy_set(slug: str, process: Process | None) -> PolicySet:
         raise Invalid(
             "policy.wrong_process", f"The set “{GLOBAL_SET}” belongs to no process, and every other set to one."
         )
+    if process is not None and PolicySet.objects.filter(process=process).exclude(slug=slug).exists():
+        raise Invalid("policy.wrong_process", f"{process} has a set of policies already, under another name.")
     owner, _ = PolicySet.objects.select_for_update(of=("self",)).get_or_create(slug=slug, defaults={"process": process})
     if owner.process_id != (process.id if process else None):
         raise Invalid("policy.wrong_process", f"The set “{slug}” belongs to another process.")

@@ -227,7 +227,7 @@ class _Checks:
     def _no_attribute(self, path: list[str], tool_name: str) -> str:
         tool = self.known.tool(tool_name)
         top = path[0]
-        if top == "money":
+        if top == "money" and not (tool and tool.has_money):
             return f"{tool_name} moves no money: ask first, “context has money && …”, or name the tools this is for."
         if top == "params" and len(path) > 1:
             names = [name for name, _ in self.parameters.types]

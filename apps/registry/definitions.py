@@ -37,7 +37,7 @@ def _object(required: Collection[str], **properties: Schema) -> Schema:
 
 
 def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
+    return {**schema, "type": [schema["type"], "null"]}
 
 
 SHAPE: Schema = _object(
@@ -58,7 +58,7 @@ SHAPE: Schema = _object(
     request=_object(
         ("method", "path"),
         method={"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
-        path={"type": "string", "pattern": "^/[^/?#\\s]?[^?#\\s]*$", "maxLength": 300},
+        path={"type": "string", "pattern": "^/([^/?#\\s][^?#\\s]*)?$", "maxLength": 300},
         query=_POINTERS,
         body=_POINTER,
     ),

@@ -119,7 +119,11 @@ class ConnectorEndpoint(models.Model):
     connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="endpoints")
     environment = models.CharField(max_length=20, choices=Environment.choices)
     base_url = models.URLField(max_length=300)
-    auth_type = models.CharField(max_length=20, default="none", choices=[("none", "None"), ("bearer", "Bearer"), ("basic", "Basic"), ("header", "Header")])
+    auth_type = models.CharField(
+        max_length=20,
+        default="none",
+        choices=[("none", "None"), ("bearer", "Bearer"), ("basic", "Basic"), ("header", "Header")],
+    )
     auth_name = models.CharField(max_length=80, blank=True)
     secret = models.TextField(blank=True)
     timeout_seconds = models.FloatField(default=10)

@@ -3,8 +3,11 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
-from apps.runs.models import Run, Span, SpanKind, SpanStatus
+from django.utils import timezone
+
+from apps.runs.models import Run, Span, SpanKind, SpanOrigin, SpanStatus
 
 OUTCOME_WORDS = {"allow": "allowed", "deny": "denied", "require_approval": "needs approval"}
 # A point still has to be seen and hit.
@@ -13,58 +16,77 @@ TICK_COUNT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class TimelineRow:
-    """One span: where its bar starts and how wide it is, in percent of the whole, and what its line says."""
+class Bar:
+    """A span's place on the time axis, in percent of the whole."""
 
-    span: Span
+    kind: str
+    start: float
+    share: float
     label: str
-    detail: str
-    shape: str
-    start_percent: float
-    width_percent: float
-    duration: dt.timedelta | None
+    bad: bool = False
+    reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """One part of where the time went. `kind` is human, system or compute."""
+class Line:
+    """One span: what its line says, and its bar."""
+
+    id: UUID
+    kind: str
+    name: str
+    note: str
+    enforced: bool
+    bad: bool
+    policy_set: str
+    policy_version: str
+    duration: dt.timedelta | None
+    minor: int | None
+    currency: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of where the time went. `kind` is compute, human or system."""
 
     kind: str
     label: str
     duration: dt.timedelta
-    percent: float
+    start: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    at: dt.datetime
-    percent: float
+    """A moment on the axis: `at` percent, labelled in the reader's zone."""
+
+    at: float
+    moment: dt.datetime
+
+    @property
+    def label(self) -> str:
+        return f"{timezone.localtime(self.moment):%H:%M:%S}"
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """Everything the page shows of one run."""
 
-    run: Run
-    rows: list[TimelineRow]
-    shares: list[Share]
+    lines: list[Line]
+    parts: list[Part]
     ticks: list[Tick]
     duration: dt.timedelta
-    is_live: bool
 
 
 def timeline_of(run: Run, spans: Sequence[Span], *, now: dt.datetime) -> Timeline:
     """Lay the spans out between the run's start and its end, or now while it is open."""
     end = now if run.is_open else _end(run, spans)
     whole = max(end - run.started_at, dt.timedelta(milliseconds=1))
-    rows = [_row(span, run.started_at, whole, now=end) for span in spans]
     return Timeline(
-        run=run,
-        rows=rows,
-        shares=_shares(rows, whole),
-        ticks=[Tick(run.started_at + whole * step / TICK_COUNT, 100 * step / TICK_COUNT) for step in range(TICK_COUNT)],
+        lines=[_line(span, run.started_at, whole, now=end) for span in spans],
+        parts=_parts(spans, whole, now=end),
+        ticks=[Tick(100 * step / TICK_COUNT, run.started_at + whole * step / TICK_COUNT) for step in range(TICK_COUNT)],
         duration=whole,
-        is_live=run.is_open,
     )
 
 
@@ -72,62 +94,63 @@ def _end(run: Run, spans: Sequence[Span]) -> dt.datetime:
     return max([run.ended_at or run.started_at, *(span.ended_at for span in spans if span.ended_at)])
 
 
-def _row(span: Span, start: dt.datetime, whole: dt.timedelta, *, now: dt.datetime) -> TimelineRow:
-    label, detail = _words(span)
+def _line(span: Span, start: dt.datetime, whole: dt.timedelta, *, now: dt.datetime) -> Line:
+    name, note = _words(span)
+    bad = span.status in (SpanStatus.ERROR, SpanStatus.UNKNOWN, SpanStatus.REFUSED)
+    spent = (span.ended_at or now) - span.started_at
     left = min(max((span.started_at - start) / whole * 100, 0), 100 - THINNEST_PERCENT)
-    width = ((span.ended_at or now) - span.started_at) / whole * 100
-    return TimelineRow(
-        span=span,
-        label=label,
-        detail=detail,
-        shape=_shape(span),
-        start_percent=round(left, 2),
-        width_percent=round(min(max(width, THINNEST_PERCENT), 100 - left), 2),
-        duration=(span.ended_at or now) - span.started_at if span.kind != SpanKind.VOTE else None,
+    share = min(max(spent / whole * 100, THINNEST_PERCENT), 100 - left)
+    policy = next(iter(span.attributes.get("policies", [])), {})
+    enforced = span.origin == SpanOrigin.ENFORCED
+    return Line(
+        id=span.id,
+        kind=span.kind,
+        name=name,
+        note=note,
+        enforced=enforced,
+        bad=bad,
+        policy_set=policy.get("id", ""),
+        policy_version=str(policy.get("version", "")),
+        duration=spent if span.kind != SpanKind.VOTE else None,
+        minor=span.money_minor,
+        currency=span.currency,
+        bars=(Bar(span.kind, round(left, 2), round(share, 2), name, bad=bad, reported=not enforced),),
     )
 
 
 def _words(span: Span) -> tuple[str, str]:
     """(what a colleague would say, the fine print)."""
     if span.kind == SpanKind.DECISION:
-        refs = ", ".join(f"{policy['id']}@{policy['version']}" for policy in span.attributes.get("policies", []))
-        return f"Decision: {span.name} {OUTCOME_WORDS.get(span.attributes.get('outcome', ''), '')}", refs or span.note
+        return f"Decision: {OUTCOME_WORDS.get(span.attributes.get('outcome', ''), '')} · {span.name}", span.note
     if span.kind == SpanKind.VOTE:
-        done = "Approved" if span.status == SpanStatus.OK else "Rejected"
-        return f"{done} by {span.actor_name}", span.note
+        return f"{'Approved' if span.status == SpanStatus.OK else 'Rejected'} by {span.actor_name}", ""
     if span.kind == SpanKind.HALT:
-        return f"Turned away: {span.name}", span.note
+        return f"Turned away · {span.name}", span.note
     if span.kind == SpanKind.LOOKUP:
-        return f"Looked up what became of {span.name}", span.note
-    if span.kind == SpanKind.TOOL:
-        attempt = span.attributes.get("attempt", 1)
-        return span.name, span.note or (f"attempt {attempt}" if attempt > 1 else "")
-    return span.name, span.note
+        return f"Looked up what became of it · {span.name}", span.note
+    attempt = span.attributes.get("attempt", 1)
+    return span.name, span.note or (f"attempt {attempt}" if attempt > 1 else "")
 
 
-def _shape(span: Span) -> str:
-    """Which of the few bar shapes draws it; colour never carries the meaning alone."""
-    if span.kind in (SpanKind.DECISION, SpanKind.VOTE):
-        return "policy"
-    if span.kind == SpanKind.HUMAN_WAIT:
-        return "human"
-    if span.kind == SpanKind.HALT:
-        return "halt"
-    if span.status in (SpanStatus.ERROR, SpanStatus.UNKNOWN):
-        return "bad"
-    return "effect" if span.attributes.get("effect") == "write" else "read"
-
-
-def _shares(rows: Sequence[TimelineRow], whole: dt.timedelta) -> list[Share]:
+def _parts(spans: Sequence[Span], whole: dt.timedelta, *, now: dt.datetime) -> list[Part]:
     """Where the time went. What no enforced span covers is the agents' own."""
-    zero = dt.timedelta(0)
-    human = sum((row.duration or zero for row in rows if row.span.kind == SpanKind.HUMAN_WAIT), zero)
-    system = sum((row.duration or zero for row in rows if row.span.kind in (SpanKind.TOOL, SpanKind.LOOKUP)), zero)
-    agents = max(whole - human - system, zero)
+    human = _spent(spans, now, SpanKind.HUMAN_WAIT)
+    system = _spent(spans, now, SpanKind.TOOL, SpanKind.LOOKUP)
+    agents = max(whole - human - system, dt.timedelta(0))
     total = human + system + agents
-    parts = (
+    parts, start = [], 0.0
+    for kind, label, spent in (
         ("compute", "Agents at work", agents),
         ("human", "Waiting for a person", human),
         ("system", "Waiting for systems", system),
-    )
-    return [Share(kind, label, spent, round(spent / total * 100, 2)) for kind, label, spent in parts if spent > zero]
+    ):
+        if spent:
+            share = round(spent / total * 100, 2)
+            parts.append(Part(kind, label, spent, round(start, 2), share))
+            start += share
+    return parts
+
+
+def _spent(spans: Sequence[Span], now: dt.datetime, *kinds: SpanKind) -> dt.timedelta:
+    times = ((span.ended_at or now) - span.started_at for span in spans if span.kind in kinds)
+    return sum(times, dt.timedelta(0))

@@ -25,7 +25,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
     if words:
         runs = runs.filter(business_key__iexact=words) | runs.filter(title__icontains=words)
     context = {
-        "page": page_of(runs, cursor=request.GET.get("cursor")),
+        "page": page_of(runs, cursor=request.GET.get("after")),
         "states": RunState.choices,
         "state": state,
         "q": words,

@@ -35,7 +35,7 @@ class Answer:
 
 
 def problem(status: int, code: str, **more: Any) -> Answer:
-    return Answer(status, {"code": code, "detail": code.replace("_", " "), "status": status, **more})
+    return Answer(status, {"code": code, "detail": "a sentence", "status": status, **more})
 
 
 class FakeConsole:
@@ -92,7 +92,7 @@ class FakeConsole:
                 return
             call["state"] = {"approve": "executing", "reject": "rejected"}.get(verdict, verdict)
             if call["state"] == "rejected":
-                call["error"] = {"code": "rejected", "sentence": "Not justified"}
+                call["approval"]["feedback"] = {"reason_code": "not_justified", "comment": "The price was agreed."}
             self._changed.notify_all()
         if verdict == "approve":
             threading.Thread(target=self._execute, args=(call,), daemon=True).start()
@@ -173,7 +173,9 @@ class FakeConsole:
     def _shown(self, call: dict[str, Any], asked: dict[str, Any] | None = None) -> Answer:
         if asked and asked["arguments"] != call["arguments"]:
             return problem(409, "idempotency_conflict")
-        status = {"denied": 403, "failed": 502}.get(call["state"], 202 if call["state"] in PENDING else 200)
+        status = {"denied": 403, "failed": 502, "outcome_unknown": 502}.get(
+            call["state"], 202 if call["state"] in PENDING else 200
+        )
         return Answer(status, {**call, "replayed": asked is not None})
 
     def _read(self, call_id: str, wait_seconds: float) -> Answer:

@@ -71,7 +71,10 @@ def test_a_release_that_wants_more_people_invalidates(writer: Robot, erp: FakeEr
 
 def test_a_release_that_now_forbids_invalidates(writer: Robot, erp: FakeErp) -> None:
     call, approval = parked(writer)
-    release_policy(POLICY + '\n@id("stop") @says("No credit memos") forbid (principal, action == Action::"erp.issue_credit_memo", resource);')
+    release_policy(
+        POLICY
+        + '\n@id("stop") @says("No credit memos") forbid (principal, action == Action::"erp.issue_credit_memo", resource);'
+    )
     approve(approval.id)
     settle_news()
 
@@ -119,8 +122,6 @@ def test_an_unreachable_system_is_tried_again_after_an_approval(
     approve(approval.id)
     settle_news()
     assert ended(call).state == CallState.EXECUTING
-
-
 
     ConnectorEndpoint.objects.update(base_url=erp.url)
     time_passes(seconds=30)

@@ -96,7 +96,11 @@ def test_a_waiting_call_is_found_again_under_its_key(writer: Robot) -> None:
 
 
 def test_calls_of_one_piece_of_work_share_its_run(writer: Robot, erp: FakeErp) -> None:
-    run = writer.api().post("/api/v1/runs", {"title": "Dispute INV-1042", "business_key": "INV-1042"}, format="json").json()
+    run = (
+        writer.api()
+        .post("/api/v1/runs", {"title": "Dispute INV-1042", "business_key": "INV-1042"}, format="json")
+        .json()
+    )
     writer.call("10.00", key="a", run_id=run["id"])
     writer.call("11.00", key="b", run_id=run["id"])
     shown = writer.api().get(f"/api/v1/runs/{run['id']}").json()
@@ -154,11 +158,19 @@ def test_refused_with_a_code_and_nothing_half_done(
 
 
 def test_a_schema_refusal_points_at_each_error(writer: Robot) -> None:
-    errors = writer.api().post(
-        "/api/v1/tool-calls",
-        {"tool": "erp.issue_credit_memo", "idempotency_key": "k", "arguments": {**credit("1.5"), "currency": "YEN"}},
-        format="json",
-    ).json()["errors"]
+    errors = (
+        writer.api()
+        .post(
+            "/api/v1/tool-calls",
+            {
+                "tool": "erp.issue_credit_memo",
+                "idempotency_key": "k",
+                "arguments": {**credit("1.5"), "currency": "YEN"},
+            },
+            format="json",
+        )
+        .json()["errors"]
+    )
 
     assert {error["pointer"] for error in errors} == {"/amount", "/currency"}
 

@@ -11,7 +11,6 @@ import pytest
 from meshconsole.local import processes
 from meshconsole.local.stopping import StopRequest
 from meshconsole.local.throw_away import PREFIX, clear_abandoned, throw_away_environment
-from tests.local.conftest import is_alive
 
 HOLD = """
 import time
@@ -45,24 +44,15 @@ def test_leaves_nothing_behind(temporary_files: Path, monkeypatch: pytest.Monkey
     assert not list(temporary_files.glob(f"{PREFIX}*"))
 
 
-def test_the_next_one_removes_what_a_killed_one_left(temporary_files: Path, run_python) -> None:  # type: ignore[no-untyped-def]
-    killed = run_python(HOLD)
-    left = Path(killed.stdout.readline().strip()).parent
-    killed.kill()
-    killed.wait()
-    assert left.exists()
-    with throw_away_environment(StopRequest(), settings="none"):
-        assert not left.exists()
-
-
-def test_one_in_use_is_left_alone(temporary_files: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_one_in_use_is_left_alone_and_one_that_was_killed_is_removed(run_python) -> None:  # type: ignore[no-untyped-def]
     other = run_python(HOLD)
     directory = Path(other.stdout.readline().strip()).parent
-    with throw_away_environment(StopRequest(), settings="none"):
-        assert directory.exists()
-    assert is_alive(other.pid)
-    assert processes.running("valkey-server", directory / "valkey", other.pid)
+    store = directory / "valkey"
+    clear_abandoned()
+    assert processes.running("valkey-server", store, other.pid)
+
     other.kill()
     other.wait()
     clear_abandoned()
     assert not directory.exists()
+    assert not processes.running("valkey-server", store, None)

@@ -1,7 +1,10 @@
 """A mistake is found before it decides anything, with its line, its column and a sentence."""
 
+import threading
+
 import pytest
 
+from apps.policies.evaluation import decide
 from apps.policies.obligations import parse_chain, parse_duration, parse_escalation
 from apps.policies.parameters import read_parameters
 from apps.policies.validation import problems_of
@@ -10,10 +13,12 @@ from tests.policies.builders import (
     CREDIT_POLICIES,
     NO_MASTER_DATA,
     THRESHOLDS,
+    call,
     forbid,
     known,
     permit,
     read_tool,
+    release,
     tool,
 )
 
@@ -96,12 +101,45 @@ def test_a_bracket_or_semicolon_in_text_or_comment_is_none():
         permit("[" * 5_000 + "]" * 5_000 + " == []"),
         permit("1" + "+1" * 50_000 + " == 1"),
         permit("context" + ".a" * 50_000 + " == 1"),
+        permit("context" + '["a"]' * 50_000 + " == 1"),
+        permit("context.data_classes" + '.contains("x")' * 5_000),
+        permit(" && ".join(["true"] * 400)),
         permit("if true then " * 20_000 + "true" + " else false" * 20_000),
         "// " + "x" * 600_000,
     ],
 )
 def test_a_text_that_would_end_the_process_is_refused(text):
-    assert "deeper" in only(text).sentence or "more than" in only(text).sentence or "longer" in only(text).sentence
+    sentence = only(text).sentence
+    assert "nests deeper than" in sentence or "chains more than" in sentence or "is longer than" in sentence
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "(" * 30 + "true" + ")" * 30,
+        "!(" * 28 + "true" + ")" * 28,
+        " || ".join(["context.run.steps == 1"] * 140),
+        " && ".join(["(context.run.steps == 1 || context.run.calls == 2)"] * 140),
+        "1" + " + 1" * 140 + " == 1",
+        "if true then " * 30 + "true" + " else false" * 30,
+        "(" * 28 + "1" + (" + 1" * 3 + ")") * 28 + " == 1",
+    ],
+)
+def test_what_is_just_within_the_limits_works_in_a_thread_of_a_mebibyte(when):
+    results = []
+
+    def work():
+        results.append(problems(permit(when)))
+        results.append(decide(call(), [release(permit(when))]).errors)
+
+    before = threading.stack_size(1024 * 1024)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert results == [(), ()]
 
 
 def test_a_long_list_of_values_is_no_depth():

@@ -1,6 +1,7 @@
 """Agents, their credentials and their grants."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("world")
 SYSTEM = system_actor("test")
 
 
-def new_agent(**more: object) -> dict[str, object]:
+def new_agent(**more: Any) -> dict[str, Any]:
     return {
         "slug": "dunning",
         "name": "Dunning",
@@ -36,9 +37,9 @@ def codes(subject: object) -> list[str]:
 
 
 def test_an_engineer_registers_and_changes_an_agent() -> None:
-    agent = register_agent(**new_agent())  # type: ignore[arg-type]
-    assert register_agent(**new_agent()) == agent  # type: ignore[arg-type]
-    renamed = register_agent(**new_agent(name="Collections"))  # type: ignore[arg-type]
+    agent = register_agent(**new_agent())
+    assert register_agent(**new_agent()) == agent
+    renamed = register_agent(**new_agent(name="Collections"))
     assert (renamed.id, renamed.name) == (agent.id, "Collections")
     assert codes(agent.id) == ["agent.registered", "agent.changed"]
     entry = AuditEntry.objects.get(code="agent.changed", subject_id=str(agent.id))
@@ -47,12 +48,12 @@ def test_an_engineer_registers_and_changes_an_agent() -> None:
 
 @pytest.mark.parametrize("place", [{"environment": "sandbox"}, {"process": "procure-to-pay"}])
 def test_an_agent_stays_in_its_process_and_environment(place: dict[str, str]) -> None:
-    agent = register_agent(**new_agent())  # type: ignore[arg-type]
-    moved: dict[str, object] = dict(place)
+    agent = register_agent(**new_agent())
+    moved: dict[str, Any] = dict(place)
     if "process" in place:
         moved["process"] = Process.objects.get(slug=place["process"])
     with pytest.raises(Conflict) as refusal:
-        register_agent(**new_agent(**moved, actor=SYSTEM))  # type: ignore[arg-type]
+        register_agent(**new_agent(**moved, actor=SYSTEM))
     assert refusal.value.code == "agent.bound"
     agent.refresh_from_db()
     assert (agent.process.slug, agent.environment) == ("order-to-cash", "production")
@@ -61,7 +62,7 @@ def test_an_agent_stays_in_its_process_and_environment(place: dict[str, str]) ->
 def test_an_agent_with_an_odd_slug_or_environment_is_refused() -> None:
     for more in ({"slug": "0198c0de-0000-7000-8000-000000000000"}, {"environment": "moon"}):
         with pytest.raises(Invalid):
-            register_agent(**new_agent(**more))  # type: ignore[arg-type]
+            register_agent(**new_agent(**more))
     assert Agent.objects.count() == 3
 
 
@@ -76,7 +77,7 @@ def test_nobody_but_an_engineer_of_the_process_changes_agents_credentials_and_gr
     who = actor(username)
     before = AuditEntry.objects.count()
     for act in (
-        lambda: register_agent(**new_agent(actor=who)),  # type: ignore[arg-type]
+        lambda: register_agent(**new_agent(actor=who)),
         lambda: make_credential(agent=writer.agent, actor=who),
         lambda: revoke_credential(credential=writer.credential, reason="-", actor=who),
         lambda: give_grant(agent=writer.agent, tool=tool, reason="-", actor=who),
@@ -88,7 +89,9 @@ def test_nobody_but_an_engineer_of_the_process_changes_agents_credentials_and_gr
 
 
 def test_an_agent_gives_itself_nothing(writer: Robot) -> None:
-    tool = Tool.objects.create(name="erp.pay", connector_id=Tool.objects.all()[0].connector_id, request={}, input_schema={})
+    tool = Tool.objects.create(
+        name="erp.pay", connector_id=Tool.objects.all()[0].connector_id, request={}, input_schema={}
+    )
     with pytest.raises(NotAllowed):
         give_grant(agent=writer.agent, tool=tool, reason="I want it", actor=writer.actor)
     with pytest.raises(NotAllowed):

@@ -31,7 +31,7 @@ def halts(request: HttpRequest) -> HttpResponse:
         return _place(request)
     visible = halts_visible_to(actor_of(request))
     in_force = list(visible.filter(id__in=Halt.objects.in_force().values("id")).order_by("-id"))
-    past = page_of(visible.exclude(id__in=[halt.id for halt in in_force]), cursor=request.GET.get("cursor"))
+    past = page_of(visible.exclude(id__in=[halt.id for halt in in_force]), cursor=request.GET.get("after"))
     return render(request, "halts/list.html", {"in_force": in_force, "past": past})
 
 

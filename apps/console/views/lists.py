@@ -32,6 +32,6 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     for name, column in (("subject", "subject_id"), ("actor", "actor_key"), ("code", "code")):
         if value := request.GET.get(name):
             entries = entries.filter(**{column: value})
-    page = page_of(entries, cursor=request.GET.get("cursor"), order=("-seq",))
+    page = page_of(entries, cursor=request.GET.get("after"), order=("-seq",))
     filters = {name: request.GET.get(name, "") for name in ("run", "subject", "actor", "code")}
     return page_or_part(request, "audit/list.html", "audit/_rows.html", {"page": page, "filters": filters})
