@@ -6,7 +6,7 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class PersonalToken(OpenApiAuthenticationExtension):
+class PersonalToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.accounts.authentication.PersonalTokenAuthentication"
     name = "personalToken"
 
@@ -14,7 +14,7 @@ class PersonalToken(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A personal access token, `mcp_…`."}
 
 
-class Session(OpenApiAuthenticationExtension):
+class Session(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.accounts.authentication.PersonSessionAuthentication"
     name = "session"
 

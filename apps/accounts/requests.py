@@ -1,7 +1,5 @@
 """Who asks, on both faces: HTML requests carry the person of the session, DRF requests whoever its classes let in."""
 
-from typing import TYPE_CHECKING
-
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -10,13 +8,6 @@ from apps.core.actor import Actor, person_actor
 from apps.core.errors import NotAllowed, NotAuthenticated
 
 SESSION, TOKEN = "session", "token"
-
-if TYPE_CHECKING:
-
-    class PersonRequest(HttpRequest):
-        """A request behind `apps.accounts.middleware.person_actor`."""
-
-        actor: Actor | None
 
 
 def actor_of(request: HttpRequest | Request) -> Actor:

@@ -41,6 +41,7 @@ class Approvals(APIView):
     """The approvals of a view: `mine` (the default), `team`, `decided` or `all`, with count and sums per currency."""
 
     @extend_schema(
+        operation_id="approval_list",
         responses={200: OpenApiTypes.OBJECT},
         parameters=[
             OpenApiParameter("view", str, enum=VIEWS),
@@ -74,7 +75,7 @@ class Approvals(APIView):
 class ApprovalDetail(APIView):
     """One approval with its chain and votes."""
 
-    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="approval_read", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, approval_id: UUID) -> Response:
         approval = approval_for(actor_of(request), approval_id)
         return Response(approval_detail(approval))
@@ -83,7 +84,7 @@ class ApprovalDetail(APIView):
 class Votes(APIView):
     """Vote on exactly what was shown: `digest` is that of the approval as the voter read it."""
 
-    @extend_schema(request=VoteSerializer, responses={201: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="approval_vote", request=VoteSerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, approval_id: UUID) -> Response:
         actor = actor_of(request)
         approval_for(actor, approval_id)

@@ -8,7 +8,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from apps.core.errors import BadRequest, Invalid, MeshError, NotAllowed, NotFound, TooLarge
+from apps.core.errors import BadRequest, Invalid, MeshError, NotAllowed, NotAuthenticated, NotFound, TooLarge
 from apps.core.middleware import current_request_id
 
 PROBLEM_TYPE = "application/problem+json"
@@ -59,6 +59,8 @@ def _as_mesh_error(exception: Exception) -> MeshError | None:
         return Invalid("input.invalid", "Some fields are missing or wrong.", errors=_pointers(exception.detail))
     if isinstance(exception, exceptions.ParseError):
         return BadRequest("request.invalid_json", "The body is not valid JSON.")
+    if isinstance(exception, exceptions.NotAuthenticated):
+        return NotAuthenticated("token.missing", "Sign in, or send a bearer token.")
     if isinstance(exception, exceptions.APIException):
         sentence = str(exception.detail)
         return _error(exception.status_code, exception.default_detail, str(exception.default_code), sentence)

@@ -28,6 +28,7 @@ class ToolCalls(APIView):
     """Ask for a tool call; list the calls one may see."""
 
     @extend_schema(
+        operation_id="tool_call_request",
         request=ToolCallSerializer,
         responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
         parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
@@ -52,6 +53,7 @@ class ToolCalls(APIView):
         )
 
     @extend_schema(
+        operation_id="tool_call_list",
         responses={200: OpenApiTypes.OBJECT},
         parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
     )
@@ -67,6 +69,7 @@ class ToolCallDetail(APIView):
     """One call, at once or as soon as it has ended."""
 
     @extend_schema(
+        operation_id="tool_call_read",
         responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
         parameters=[
             OpenApiParameter("wait", float, description=f"Seconds to wait for an end, at most {MAX_WAIT_SECONDS}")
@@ -89,7 +92,7 @@ class ToolCallDetail(APIView):
 class ToolCallCancellation(APIView):
     """Take back a call that has not run."""
 
-    @extend_schema(request=None, responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="tool_call_cancel", request=None, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, call_id: UUID) -> Response:
         agent_of(request)
         return Response(_resource(services.cancel_tool_call(actor=actor_of(request), call_id=call_id)))
@@ -98,7 +101,9 @@ class ToolCallCancellation(APIView):
 class Authorize(APIView):
     """Decide without executing and without a row: for gateways that carry out calls themselves."""
 
-    @extend_schema(request=AuthorizeSerializer, responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(
+        operation_id="tool_call_authorize", request=AuthorizeSerializer, responses={200: OpenApiTypes.OBJECT}
+    )
     def post(self, request: Request) -> Response:
         body = AuthorizeSerializer(data=request.data)
         body.is_valid(raise_exception=True)

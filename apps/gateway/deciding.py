@@ -12,8 +12,8 @@ from apps.core.money import Money
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
 from apps.gateway.requests import CallRequest
 from apps.policies.evaluation import decide
-from apps.policies.queries import active_releases
-from apps.policies.verdicts import CallFacts, ToolFacts, Verdict
+from apps.policies.queries import active_releases, tool_facts
+from apps.policies.verdicts import CallFacts, Verdict
 from apps.registry.models import Agent, ConnectorEndpoint, Grant, Tool
 from apps.runs.models import Run
 from apps.vault.models import Payload
@@ -70,19 +70,6 @@ def verdict_on(
         customer_tier=request.customer_tier,
     )
     return decide(facts, active_releases(process_id=agent.process_id, environment=agent.environment))
-
-
-def tool_facts(tool: Tool) -> ToolFacts:
-    return ToolFacts(
-        name=tool.name,
-        connector=tool.connector.slug,
-        effect=tool.effect,
-        is_irreversible=tool.is_irreversible,
-        data_classes=tuple(tool.data_classes),
-        has_money=tool.has_money,
-        input_schema=tool.input_schema,
-        definition_digest=tool.definition_digest,
-    )
 
 
 def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment, stored_input: Payload) -> Decision:

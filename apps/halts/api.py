@@ -39,7 +39,7 @@ class LiftSerializer(serializers.Serializer[Any]):
 class Halts(APIView):
     """Place a halt; list the halts one may see, those in force with `?in_force=true`."""
 
-    @extend_schema(request=HaltSerializer, responses={201: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="halt_place", request=HaltSerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         person_of(request)
         body = HaltSerializer(data=request.data)
@@ -58,6 +58,7 @@ class Halts(APIView):
         return Response(halt_resource(halt), status=201)
 
     @extend_schema(
+        operation_id="halt_list",
         responses={200: OpenApiTypes.OBJECT},
         parameters=[
             OpenApiParameter("in_force", bool),
@@ -78,7 +79,7 @@ class Halts(APIView):
 class HaltDetail(APIView):
     """One halt."""
 
-    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="halt_read", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, halt_id: UUID) -> Response:
         return Response(halt_resource(halt_for(actor_of(request), halt_id)))
 
@@ -86,7 +87,7 @@ class HaltDetail(APIView):
 class HaltLift(APIView):
     """End a halt, with a reason."""
 
-    @extend_schema(request=LiftSerializer, responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="halt_lift", request=LiftSerializer, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, halt_id: UUID) -> Response:
         person_of(request)
         body = LiftSerializer(data=request.data)

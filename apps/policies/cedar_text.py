@@ -13,8 +13,8 @@ from functools import cached_property
 
 from cedarpy import PolicySet
 
-# Cedar recurses on the thread's stack, and reading its JSON form on Python's: a hundred and sixty negations overflow the
-# two mebibytes of a web thread, some hundreds of operators in a row Python. Nobody writes policies near these limits.
+# Cedar recurses on the thread's stack, and reading its JSON form on Python's: 160 negations overflow the
+# two mebibytes of a web thread, some hundreds of operators in a row Python. Nobody writes policies near such limits.
 MAX_NESTING = 32
 MAX_DEPTH = 150
 MAX_TEXT_LENGTH = 512 * 1024
@@ -149,9 +149,7 @@ def _refuse_recursion(statement: Statement) -> None:
     levels, conditionals, before = [_Level()], 0, ""
     for token in statement.tokens:
         level = levels[-1]
-        if token.text == "." or (
-            token.text == "[" and (before in _CLOSING or before[-1:] == '"' or before.isidentifier())
-        ):
+        if _is_access(token, before):
             level.accesses += 1
             level.most_accesses = max(level.most_accesses, level.accesses)
         elif token.text in _CHAINING or token.text in _SEPARATING:
@@ -165,15 +163,17 @@ def _refuse_recursion(statement: Statement) -> None:
             levels[-1].deepest_inside = max(levels[-1].deepest_inside, inner.depth)
         if len(levels) > MAX_NESTING or conditionals > MAX_NESTING:
             raise TextError(f"This policy nests deeper than {MAX_NESTING} levels.", token.offset)
-        if levels[-1].depth > MAX_DEPTH:
-            raise TextError(
-                f"This policy chains more than {MAX_DEPTH} steps; use a set or several policies.", token.offset
-            )
         before = token.text
     if sum(level.depth for level in levels) > MAX_DEPTH:
-        raise TextError(
-            f"This policy chains more than {MAX_DEPTH} steps; use a set or several policies.", statement.offset
-        )
+        sentence = f"This policy chains more than {MAX_DEPTH} steps; use a set or several policies."
+        raise TextError(sentence, statement.offset)
+
+
+def _is_access(token: Token, before: str) -> bool:
+    """A step into something: `.name`, or `["name"]` behind a value."""
+    if token.text == "[":
+        return before in _CLOSING or before.endswith('"') or before.isidentifier()
+    return token.text == "."
 
 
 def _complaint(text: str) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class AgentToken(OpenApiAuthenticationExtension):
+class AgentToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.registry.authentication.AgentTokenAuthentication"
     name = "agentToken"
 

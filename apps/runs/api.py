@@ -33,7 +33,7 @@ class RunEndSerializer(serializers.Serializer[Any]):
 class Runs(APIView):
     """Open a run; list the runs one may see."""
 
-    @extend_schema(request=RunSerializer, responses={201: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="run_open", request=RunSerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         agent = agent_of(request).agent
         body = RunSerializer(data=request.data)
@@ -49,6 +49,7 @@ class Runs(APIView):
         return Response(_run(run), status=201)
 
     @extend_schema(
+        operation_id="run_list",
         responses={200: OpenApiTypes.OBJECT},
         parameters=[
             OpenApiParameter("cursor", str),
@@ -69,12 +70,12 @@ class Runs(APIView):
 class RunDetail(APIView):
     """One run with its spans; an agent ends the runs of its process."""
 
-    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="run_read", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, run_id: UUID) -> Response:
         run = run_for(actor_of(request), run_id)
         return Response({**_run(run), "spans": [_span(span) for span in spans_of(run)]})
 
-    @extend_schema(request=RunEndSerializer, responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="run_end", request=RunEndSerializer, responses={200: OpenApiTypes.OBJECT})
     def patch(self, request: Request, run_id: UUID) -> Response:
         agent_of(request)
         body = RunEndSerializer(data=request.data)

@@ -43,6 +43,7 @@ class Line:
     minor: int | None
     currency: str
     bars: tuple[Bar, ...]
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _line(span: Span, start: dt.datetime, whole: dt.timedelta, *, now: dt.dateti
     spent = (span.ended_at or now) - span.started_at
     left = min(max((span.started_at - start) / whole * 100, 0), 100 - THINNEST_PERCENT)
     share = min(max(spent / whole * 100, THINNEST_PERCENT), 100 - left)
-    policy = next(iter(span.attributes.get("policies", [])), {})
+    policy: dict[str, str] = next(iter(span.attributes.get("policies", [])), {})
     enforced = span.origin == SpanOrigin.ENFORCED
     return Line(
         id=span.id,

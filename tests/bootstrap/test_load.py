@@ -21,7 +21,7 @@ from apps.registry.services import revoke_credential, revoke_grant, sign_in_agen
 from apps.registry.tokens import agent_for_token
 from apps.vault.secrets import reveal
 from tests.bootstrap.documents import changed, small
-from tests.conftest import actor, person
+from tests.conftest import actor, at_once, person
 
 pytestmark = pytest.mark.usefixtures("world")
 BOOTSTRAP = system_actor("bootstrap")
@@ -188,3 +188,12 @@ def test_a_second_run_costs_a_bounded_number_of_queries() -> None:
     with CaptureQueriesContext(connection) as queries:
         apply()
     assert len(queries) < 120
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_runs_at_once_make_one_of_each() -> None:
+    first, second = at_once([apply, apply])
+    assert len(first.credentials + second.credentials) == 1
+    assert len(first.people + second.people) == 1
+    assert AgentCredential.objects.filter(agent__slug="paymaster").count() == 1
+    assert AuditEntry.objects.filter(code="tool.registered", subject_name="bank.pay").count() == 1

@@ -16,6 +16,8 @@ from meshconsole.local.launch import CHECKOUT
 
 WAIT_SECONDS = 20.0
 
+RunPython = Callable[..., subprocess.Popen[str]]
+
 
 def until(holds: Callable[[], bool], what: str) -> None:
     """Waits until it holds, and fails by name when it does not."""
@@ -48,7 +50,7 @@ def part_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_python(part_alone: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def run_python(part_alone: Path) -> Iterator[RunPython]:
     """Starts Python on a few lines of ours; whatever still runs after the test is killed."""
     started: list[subprocess.Popen[str]] = []
 

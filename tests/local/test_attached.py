@@ -10,6 +10,7 @@ import pytest
 
 from meshconsole.local import attached
 from meshconsole.local.stopping import StopRequest
+from tests.local.conftest import RunPython
 
 RUN = """
 import os, sys
@@ -38,7 +39,7 @@ def test_passes_the_exit_code_on(code: str, exits: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_lets_the_command_clean_up_when_told_to_stop(number: signal.Signals, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_lets_the_command_clean_up_when_told_to_stop(number: signal.Signals, run_python: RunPython) -> None:
     process = run_python(RUN)
     assert process.stdout.readline() == "running\n"
     process.send_signal(number)

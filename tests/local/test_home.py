@@ -10,7 +10,7 @@ import pytest
 
 from meshconsole.local.home import Home, InUse, write_private
 from meshconsole.local.terminal import Trouble
-from tests.local.conftest import until
+from tests.local.conftest import RunPython, until
 
 HOLD = (
     "import sys, time; from meshconsole.local.home import Home\nwith Home.at(sys.argv[1]).claimed('up'): time.sleep(60)"
@@ -58,7 +58,7 @@ def test_a_second_command_is_told_who_has_it(home: Home) -> None:
         pass
 
 
-def test_kill_minus_nine_gives_it_back(home: Home, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_kill_minus_nine_gives_it_back(home: Home, run_python: RunPython) -> None:
     holder = run_python(HOLD, home.path)
     until(lambda: (home.path / "lock").exists() and bool((home.path / "lock").read_text()), "the home is held")
     holder.kill()

@@ -18,6 +18,7 @@ from meshconsole.local.launch import (
     CannotInstall,
     ensure_current,
     is_current,
+    make_venv,
     requirements_of,
 )
 
@@ -135,6 +136,12 @@ def test_a_broken_environment_is_made_anew(venv: Venv, checkout: Path, monkeypat
     ensure_current(venv.path, [RUNTIME], checkout)
     assert len(venv.installs) == 2
     assert not is_current(venv.path, [RUNTIME, EMBEDDED], checkout)
+
+
+def test_a_python_without_venv_names_the_package(venv: Venv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CannotInstall, match="apt-get install python3-venv"):
+        make_venv(venv.path)
 
 
 def test_a_place_that_cannot_be_written_names_the_way_out(checkout: Path) -> None:

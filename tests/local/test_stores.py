@@ -15,7 +15,7 @@ from meshconsole.local.scratch import Scratch
 from meshconsole.local.stores import Store
 from meshconsole.local.terminal import Trouble
 from meshconsole.local.valkey import Valkey
-from tests.local.conftest import is_alive, until
+from tests.local.conftest import RunPython, is_alive, until
 
 LEAVE_BEHIND = """
 import time, sys
@@ -129,7 +129,7 @@ def test_a_pid_file_that_names_a_stranger_stops_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "module"), [(Postgres, "postgres"), (Valkey, "valkey")])
 @pytest.mark.skipif(not processes.PROC.is_dir(), reason="the kernel's help is Linux's")
-def test_dies_with_a_killed_supervisor(kind: type[Store], module: str, tmp_path: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_dies_with_a_killed_supervisor(kind: type[Store], module: str, tmp_path: Path, run_python: RunPython) -> None:
     code = LEAVE_BEHIND.format(kind=kind.__name__, module=module)
     supervisor = run_python(code, tmp_path / "data", "")
     server = int(supervisor.stdout.readline())
@@ -140,7 +140,7 @@ def test_dies_with_a_killed_supervisor(kind: type[Store], module: str, tmp_path:
 @pytest.mark.parametrize(("kind", "module"), [(Postgres, "postgres"), (Valkey, "valkey")])
 def test_a_leftover_server_is_stopped_before_the_next(
     kind: type[Store], module: str, tmp_path: Path, run_python
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     code = LEAVE_BEHIND.format(kind=kind.__name__, module=module)
     supervisor = run_python(code, tmp_path / "data", "without the kernel's help")
     leftover = int(supervisor.stdout.readline())

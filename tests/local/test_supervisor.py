@@ -14,7 +14,7 @@ from meshconsole.local import processes
 from meshconsole.local.processes import MARK, Child
 from meshconsole.local.stopping import StopRequest
 from meshconsole.local.supervisor import Supervisor
-from tests.local.conftest import is_alive, until
+from tests.local.conftest import RunPython, is_alive, until
 
 # Writes its own and its child's process number; both then wait. The child pays no attention to SIGTERM.
 FAMILY = """
@@ -115,7 +115,9 @@ def test_who_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not processes.PROC.is_dir(), reason="the kernel's help is Linux's")
-def test_a_killed_supervisor_takes_its_children_with_it_and_the_next_start_the_rest(tmp_path: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_supervisor_takes_its_children_with_it_and_the_next_start_the_rest(
+    tmp_path: Path, run_python: RunPython
+) -> None:
     mark = str(tmp_path / "a home")
     supervisor = run_python(SUPERVISE, tmp_path, **{MARK: mark})
     supervisor.stdout.readline()

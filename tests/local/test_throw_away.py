@@ -11,6 +11,7 @@ import pytest
 from meshconsole.local import processes
 from meshconsole.local.stopping import StopRequest
 from meshconsole.local.throw_away import PREFIX, clear_abandoned, throw_away_environment
+from tests.local.conftest import RunPython
 
 HOLD = """
 import time
@@ -44,7 +45,7 @@ def test_leaves_nothing_behind(temporary_files: Path, monkeypatch: pytest.Monkey
     assert not list(temporary_files.glob(f"{PREFIX}*"))
 
 
-def test_one_in_use_is_left_alone_and_one_that_was_killed_is_removed(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_one_in_use_is_left_alone_and_one_that_was_killed_is_removed(run_python: RunPython) -> None:
     other = run_python(HOLD)
     directory = Path(other.stdout.readline().strip()).parent
     store = directory / "valkey"

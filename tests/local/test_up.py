@@ -15,7 +15,6 @@ import pytest
 
 from meshconsole.local import port, processes
 from meshconsole.local.launch import CHECKOUT
-from meshconsole.local.scratch import BASE, PREFIX
 
 WSGI = """
 def application(environ, start_response):
@@ -70,6 +69,10 @@ class Checkout:
                 return process
         pytest.fail(f"did not come up: {self.said}")
 
+    def scratch(self) -> list[Path]:
+        """The directories outside the home that it uses now."""
+        return [Path(line) for line in (self.home / "scratch").read_text().splitlines()]
+
     def processes(self) -> list[int]:
         stores = [("postgres", self.home / "pg"), ("valkey-server", self.home / "valkey")]
         found = [pid for program, data in stores for pid in processes.running(program, data, None)]
@@ -91,14 +94,11 @@ def number() -> int:
     return port.choose_free()
 
 
-def scratch() -> set[Path]:
-    return set(BASE.glob(f"{PREFIX}*"))
-
-
 @pytest.mark.skipif(not processes.PROC.is_dir(), reason="only Linux tells which process is whose")
 def test_answers_is_alone_on_its_home_and_stops_without_a_trace(checkout: Checkout, number: int) -> None:
-    before = scratch()
     first = checkout.up(number)
+    scratch = checkout.scratch()
+    assert scratch
     assert len(checkout.processes()) >= 8
 
     second = checkout.start("up", "--no-demo", "--port", str(number + 1))
@@ -116,21 +116,21 @@ def test_answers_is_alone_on_its_home_and_stops_without_a_trace(checkout: Checko
     assert f"answers at http://localhost:{number}/" in said
     assert "createsuperuser" in said
     assert checkout.processes() == []
-    assert scratch() == before
+    assert not any(path.exists() for path in scratch)
     assert port.is_free(number)
 
 
 @pytest.mark.skipif(not processes.PROC.is_dir(), reason="the kernel's help is Linux's")
 def test_after_kill_minus_nine_the_next_start_cleans_up_and_goes_on(checkout: Checkout, number: int) -> None:
-    before = scratch()
     first = checkout.up(number)
+    scratch = checkout.scratch()
     first.kill()
     first.wait()
     second = checkout.up(number)
     second.send_signal(signal.SIGINT)
     assert second.wait(15) == 0
     assert checkout.processes() == []
-    assert scratch() == before
+    assert not any(path.exists() for path in scratch)
 
 
 def test_a_taken_port_stops_it_before_anything_starts(checkout: Checkout) -> None:
