@@ -43,7 +43,9 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def database(name: str, *, pool_size: int) -> dict[str, Any]:
-    """Django's settings for a libpq URL (unix sockets and sslmode included). A pool only when `pool_size` is above 0."""
+    """Django's settings for a libpq URL (unix sockets and sslmode included). A pool only when `pool_size` is above
+    0.
+    """
     parts: dict[str, Any] = dict(conninfo_to_dict(text(name)))
     settings: dict[str, Any] = {
         "ENGINE": "django.db.backends.postgresql",

@@ -53,7 +53,9 @@ def world_file(erp_server: FakeErp, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any, world_file: Path) -> None:
-    """The world is there before the first test. Transactional tests flush by TRUNCATE, which the audit log forbids: only here."""
+    """The world is there before the first test. Transactional tests flush by TRUNCATE, which the audit log forbids:
+    only here.
+    """
     with django_db_blocker.unblock():
         _drop_truncate_guards()
         _load(world_file)
@@ -192,7 +194,9 @@ def time_passes() -> Iterator[Callable[..., None]]:
 
 
 def at_once(works: list[Callable[[], Any]]) -> list[Any]:
-    """Run the works in threads that start together, each with a database connection of its own; their results in order."""
+    """Run the works in threads that start together, each with a database connection of its own; their results in
+    order.
+    """
     barrier = threading.Barrier(len(works))
     results: list[Any] = [None] * len(works)
 

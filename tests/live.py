@@ -1,6 +1,7 @@
 """The product as processes: web server, worker, beat and the example's ERP, started and killed by a test.
 
-Nothing here imports the product; it talks to it as the outside does. The stores are those of `./console test`, in a database of its own.
+Nothing here imports the product; it talks to it as the outside does. The stores are those of `./console test`, in a
+database of its own.
 """
 
 import json
@@ -154,6 +155,11 @@ class LiveConsole:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def children_of(self, name: str) -> list[int]:
+        """The processes that this one has started, by id."""
+        pid = self.processes[name].pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def stop(self) -> None:
         for name in list(self.processes):

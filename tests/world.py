@@ -1,4 +1,6 @@
-"""The world every test starts in, in the format of `bootstrap --file`: one process, a cast of people, three agents, one business system."""
+"""The world every test starts in, in the format of `bootstrap --file`: one process, a cast of people, three agents,
+one business system.
+"""
 
 from typing import Any
 

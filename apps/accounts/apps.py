@@ -6,6 +6,6 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from apps.accounts import handlers, openapi  # noqa: F401, PLC0415 - models are loaded only now
+        from apps.accounts import handlers, openapi  # noqa: F401 - models are loaded only now
 
         handlers.connect()

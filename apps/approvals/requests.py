@@ -21,8 +21,9 @@ class ConsentRequest:
     """Everything the engine needs; it never looks at the subject itself.
 
     `digest` is the hex SHA-256 of what the vote binds to. `card` is what people are shown, JSON, kept in the vault:
-    {"sentence", "system", "facts": [[label, value]], "why": [{"says", "ref"}], "evidence": [{"title", "uri", "sha256"}], "statement",
-    "confidence", "reversible"}. `barred_people` are those who asked for it, in person or behind a credential.
+    {"sentence", "tool", "tool_title", "tool_version", "system", "agent", "agent_name", "facts": [[label, value]],
+    "why": [{"says", "ref", "set"}], "evidence": [{"title", "uri", "sha256"}], "statement", "confidence", "reversible"}.
+    `barred_people` are those who asked for it, in person or behind a credential.
     """
 
     subject_type: str

@@ -55,8 +55,8 @@ def request_consent(request: ConsentRequest, *, actor: Actor) -> Approval:
 def cast_vote(
     *, actor: Actor, approval_id: UUID, verdict: str, digest: str, reason_code: str = "", comment: str = ""
 ) -> Vote:
-    """One person's verdict on exactly what they saw. Refuses with a code for every rule of I4, I5 and I8; then
-    nothing is written.
+    """One person's verdict on exactly what they saw. Refuses with a code for every rule of I4, I5 and I8; then nothing
+    is written.
 
     A rejection ends the approval at once. The vote that fills the last stage's quorum approves it.
     """

@@ -98,14 +98,18 @@ def _banner(actor: Actor | None) -> list[dict[str, Any]]:
     halts = in_force.filter(id__in=halts_visible_to(actor).values("id"))
     return [
         {
-            "sentence": f"{halt.scope_name[:1].upper()}{halt.scope_name[1:]} is {VERB[Mode(halt.mode)]} in {halt.environment} by "
-            f"{halt.placed_by_name}: {halt.get_reason_code_display().lower()}.",
+            "sentence": _banner_sentence(halt),
             "since": halt.placed_at,
             "url": reverse("halt", args=[halt.id]),
             "mode": halt.mode,
         }
         for halt in halts
     ]
+
+
+def _banner_sentence(halt: Halt) -> str:
+    what = f"{halt.scope_name[:1].upper()}{halt.scope_name[1:]} is {VERB[Mode(halt.mode)]} in {halt.environment}"
+    return f"{what} by {halt.placed_by_name}: {halt.get_reason_code_display().lower()}."
 
 
 def _person(request: HttpRequest) -> dict[str, Any]:

@@ -15,8 +15,8 @@ class ActorKind(StrEnum):
 class Actor:
     """Plain values, so that the audit log can keep them after the person or agent is gone.
 
-    `key` is globally unique and stable ("person:0198…", "agent:o2c-writer", "system:recovery"). `via` says how a person came in
-    (session, token, command), because a person's own token is that person (I5).
+    `key` is globally unique and stable ("person:0198…", "agent:o2c-writer", "system:recovery"). `via` says how a
+    person came in (session, token, command), because a person's own token is that person (I5).
     """
 
     kind: ActorKind

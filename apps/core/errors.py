@@ -97,8 +97,8 @@ class Unavailable(MeshError):
 class ConnectorError(MeshError):
     """A business system did not do what it was asked.
 
-    `effect` says what is known of the effect: "none" (it certainly did not happen) or "unknown".
-    `permanent` is True when asking again would not help.
+    `effect` says what is known of the effect: "none" (it certainly did not happen) or "unknown". `permanent` is True
+    when asking again would not help.
     """
 
     status = 502

@@ -21,7 +21,9 @@ class Money:
 
     @classmethod
     def parse(cls, amount: object, currency: object) -> "Money":
-        """From a decimal string or whole number of major units. Raises Invalid on anything that is not exactly money."""
+        """From a decimal string or whole number of major units. Raises Invalid on anything that is not exactly
+        money.
+        """
         if not isinstance(currency, str) or not is_currency(currency):
             raise Invalid("money.unknown_currency", f"{currency!r} is not a currency code.")
         try:

@@ -1,9 +1,8 @@
 """Domain events: written with the change, delivered after it, in order per subject, at least once.
 
 A service calls `add` inside its transaction. Delivery happens in the worker (`apps.core.tasks.drain_outbox`), nudged
-after the commit
-for urgent news and swept every second for all of it. A handler must be idempotent and short; real work is a task it enqueues. With the
-broker down the row waits; nothing is true only in the broker.
+after the commit for urgent news and swept every second for all of it. A handler must be idempotent and short; real
+work is a task it enqueues. With the broker down the row waits; nothing is true only in the broker.
 """
 
 import dataclasses

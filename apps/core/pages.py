@@ -53,7 +53,9 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
-    """Programs get a problem; people a page that needs neither database nor session, for those may be what is broken."""
+    """Programs get a problem; people a page that needs neither database nor session, for those may be what is
+    broken.
+    """
     if request.path.startswith(PROGRAM_PATHS):
         return problem_json(
             MeshError("bug", "That is our fault. Nothing was left half done; the log has the request id.")

@@ -6,7 +6,7 @@ class GatewayConfig(AppConfig):
     label = "gateway"
 
     def ready(self) -> None:
-        from apps.core import outbox  # models are not loaded before
+        from apps.core import outbox
         from apps.gateway.handlers import HANDLERS
 
         outbox.register(HANDLERS)

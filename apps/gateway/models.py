@@ -39,8 +39,7 @@ class ToolCall(models.Model):
     """One requested action. Its row is the only truth about it; every step claims it by conditional update.
 
     `holds_key` is False for calls that were turned away at the door (a halt): the agent may try again under the same
-    key.
-    `deadline_at` of an executing call is when the recovery job may look at it.
+    key. `deadline_at` of an executing call is when the recovery job may look at it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -33,8 +33,8 @@ def place_halt(
     reason: str = "",
     expires_at: dt.datetime | None = None,
 ) -> Halt:
-    """Stop what the scope names. Anyone who may halt one of the processes in the scope may halt all of it: stopping
-    is the safe side.
+    """Stop what the scope names. Anyone who may halt one of the processes in the scope may halt all of it: stopping is
+    the safe side.
 
     Takes the halts lock exclusively: it waits for decisions under way to commit and no new one starts before this
     commits.
@@ -64,7 +64,9 @@ def place_halt(
 
 
 def lift_halt(*, actor: Actor, halt_id: UUID, reason: str) -> Halt:
-    """End a halt. Starting again is the dangerous side: the actor must be allowed to halt every process in the scope."""
+    """End a halt. Starting again is the dangerous side: the actor must be allowed to halt every process in the
+    scope.
+    """
     if not reason.strip():
         raise Invalid(
             "halt.reason_missing",

@@ -6,4 +6,4 @@ class RegistryConfig(AppConfig):
     label = "registry"
 
     def ready(self) -> None:
-        from apps.registry import openapi  # noqa: F401, PLC0415 - importing registers it
+        from apps.registry import openapi  # noqa: F401 - importing registers it

@@ -52,7 +52,9 @@ class ProcessGroupPermission(GroupObjectPermissionBase):
 
 
 class RoleAssignment(models.Model):
-    """A role a person holds in a process, or in the whole mesh where `process` is empty. Permissions are derived from it."""
+    """A role a person holds in a process, or in the whole mesh where `process` is empty. Permissions are derived from
+    it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="roles")
@@ -86,7 +88,9 @@ class Agent(models.Model):
 
 
 class AgentCredential(models.Model):
-    """A client id and the digest of its secret. Whoever made it knows the secret and counts as the agent when votes are cast (I5)."""
+    """A client id and the digest of its secret. Whoever made it knows the secret and counts as the agent when votes
+    are cast (I5).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="credentials")

@@ -15,7 +15,9 @@ class RunState(models.TextChoices):
 
 
 class Run(models.Model):
-    """One piece of work by agents toward one outcome. `is_implicit` runs were opened by a single call and end with it."""
+    """One piece of work by agents toward one outcome. `is_implicit` runs were opened by a single call and end with
+    it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     process = models.ForeignKey(Process, on_delete=models.PROTECT, related_name="runs")

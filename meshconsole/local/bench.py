@@ -18,8 +18,11 @@ DIRECTORY = CHECKOUT / "benchmarks"
 def main(arguments: list[str]) -> int:
     """0 when every benchmark kept its limit, else the exit code of the last that did not."""
     names = names_in(DIRECTORY)
-    if arguments and arguments[0] not in names:
-        complain(f"there is no benchmark “{arguments[0]}”. There are: {', '.join(names) or 'none'}.")
+    if unknown := set(arguments[:1]) - set(names):
+        complain(f"there is no benchmark “{unknown.pop()}”. There are: {', '.join(names) or 'none'}.")
+        return 2
+    if not names:
+        complain("there are no benchmarks here.")
         return 2
     stop, worst = StopRequest().listen(), 0
     for name in arguments[:1] or names:

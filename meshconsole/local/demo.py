@@ -12,7 +12,7 @@ from meshconsole.local.environment import without_product
 from meshconsole.local.home import read_json, write_private
 from meshconsole.local.launch import CHECKOUT
 from meshconsole.local.port import choose_free, is_free
-from meshconsole.local.processes import Child
+from meshconsole.local.processes import MARK, Child
 from meshconsole.local.steps import Steps
 from meshconsole.local.terminal import Trouble
 
@@ -35,7 +35,7 @@ class Demo:
         self.choose_ports()
         arguments = ("--ports-file", self._ports, "--home", self._directory)
         described = steps.run(
-            "Describing the demo", "-m", f"{MODULE}.bootstrap", *arguments, environment=without_product(environment)
+            "Describing the demo", "-m", f"{MODULE}.bootstrap", *arguments, environment=outside_program(environment)
         )
         bootstrap = self._directory / "bootstrap.json"
         write_private(bootstrap, described)
@@ -68,16 +68,12 @@ class Demo:
 
     def child(self, *, console: str, environment: Mapping[str, str], log: Path) -> Child:
         """The mesh as a program. It gets neither the database nor a key: it is an outside program like any other."""
-        command: list[str | Path] = [
-            sys.executable,
-            "-m",
-            f"{MODULE}.mesh",
-            "--home",
-            self._directory,
-            "--console",
-            console,
-        ]
-        command += ["--credentials", self._credentials, "--ports-file", self._ports]
-        return Child(
-            "demo", command, environment=without_product(environment), directory=CHECKOUT, log=log, grace_seconds=3.0
-        )
+        command: list[str | Path] = [sys.executable, "-m", f"{MODULE}.mesh", "--home", self._directory]
+        command += ["--console", console, "--credentials", self._credentials, "--ports-file", self._ports]
+        outside = outside_program(environment)
+        return Child("demo", command, environment=outside, directory=CHECKOUT, log=log, grace_seconds=3.0)
+
+
+def outside_program(environment: Mapping[str, str]) -> dict[str, str]:
+    """Nothing of ours but the mark by which what is left of it is found."""
+    return {**without_product(environment), MARK: environment[MARK]}

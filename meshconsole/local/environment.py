@@ -9,6 +9,7 @@ from meshconsole.local.home import Home
 from meshconsole.local.postgres import Postgres
 from meshconsole.local.processes import MARK
 from meshconsole.local.scratch import Scratch
+from meshconsole.local.stopping import StopRequest
 from meshconsole.local.stores import Store
 from meshconsole.local.valkey import Valkey
 
@@ -39,16 +40,16 @@ PRODUCT = (
 
 
 def embedded_needed() -> bool:
-    return "DATABASE_URL" not in os.environ or "CELERY_BROKER_URL" not in os.environ
+    return not (os.environ.get("DATABASE_URL") and os.environ.get("CELERY_BROKER_URL"))
 
 
-def embedded_stores(home: Home, scratch: Scratch) -> list[Store]:
+def embedded_stores(home: Home, scratch: Scratch, stop: StopRequest) -> list[Store]:
     """The stores that nobody named a real server for."""
     stores: list[Store] = []
-    if "DATABASE_URL" not in os.environ:
-        stores.append(Postgres(home.path / "pg", log=home.logs / "postgres.log", scratch=scratch))
-    if "CELERY_BROKER_URL" not in os.environ:
-        stores.append(Valkey(home.path / "valkey", log=home.logs / "valkey.log", scratch=scratch))
+    if not os.environ.get("DATABASE_URL"):
+        stores.append(Postgres(home.path / "pg", log=home.logs / "postgres.log", scratch=scratch, stop=stop))
+    if not os.environ.get("CELERY_BROKER_URL"):
+        stores.append(Valkey(home.path / "valkey", log=home.logs / "valkey.log", scratch=scratch, stop=stop))
     return stores
 
 
@@ -67,8 +68,11 @@ def for_django(home: Home, told: Mapping[str, str]) -> dict[str, str]:
     """The environment of web, worker, beat and `manage`. What the caller's own environment sets wins."""
     files = {"SECRET_KEY": home.secret_key, "VAULT_KEYS": home.vault_key}
     # a key that was given by value gets no file beside it
-    keys = {f"{name}_FILE": str(path) for name, path in files.items() if name not in os.environ}
-    return {"STATIC_ROOT": str(home.path / "static"), **told, **keys, **os.environ, **fixed(home)}
+    keys = {f"{name}_FILE": str(path) for name, path in files.items() if not os.environ.get(name)}
+    ours = {"STATIC_ROOT": str(home.path / "static"), **told, **keys}
+    # set and empty is how compose files and CI say "not set"
+    callers = {name: value for name, value in os.environ.items() if value or name not in (*ours, *files)}
+    return {**ours, **callers, **fixed(home)}
 
 
 def fixed(home: Home) -> dict[str, str]:

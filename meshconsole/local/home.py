@@ -16,6 +16,8 @@ from typing import Any
 from meshconsole.local.launch import CHECKOUT
 from meshconsole.local.terminal import Trouble
 
+OTHER_HOME = "./console up --home DIR, or MESHCONSOLE_HOME=DIR for every command"
+
 
 class InUse(Trouble):
     """Another command holds the home."""
@@ -23,7 +25,8 @@ class InUse(Trouble):
     def __init__(self, home: Path, holder: str) -> None:
         command, _, pid = holder.partition(" ")
         by = f"`./console {command}` (process {pid})" if pid else "another command"
-        super().__init__(f"{home} is in use by {by}. Stop that, or name another home with --home DIR.")
+        self.sentence = f"{home} is in use by {by}."
+        super().__init__(f"{self.sentence} Stop that, or name another home: {OTHER_HOME}.")
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,14 @@ class Home:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner = self.path.stat().st_uid
             if owner != os.geteuid():
-                raise Trouble(
-                    f"{self.path} belongs to user {owner}. Run ./console as that user, or name another: --home DIR."
-                )
+                raise Trouble(f"{self.path} belongs to user {owner}. Run as that user, or name another: {OTHER_HOME}.")
             self.path.chmod(0o700)
             _write_once(self.secret_key, secrets.token_urlsafe(64))
             # the form of a Fernet key
             _write_once(self.vault_key, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
         except OSError as error:
             raise Trouble(
-                f"The home {self.path} cannot be used ({error.strerror}). Name another with --home DIR."
+                f"The home {self.path} cannot be used ({error.strerror}). Name another: {OTHER_HOME}."
             ) from None
 
     @contextmanager

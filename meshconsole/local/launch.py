@@ -45,7 +45,7 @@ class CannotInstall(Exception):
 
 def requirements_of(command: str) -> list[str]:
     """The lock files the command needs. Raises KeyError for a command there is not."""
-    real_servers = "DATABASE_URL" in os.environ and "CELERY_BROKER_URL" in os.environ
+    real_servers = os.environ.get("DATABASE_URL") and os.environ.get("CELERY_BROKER_URL")
     product = [RUNTIME] if real_servers else [RUNTIME, EMBEDDED]
     with_tools = [RUNTIME, EMBEDDED, DEV]
     return {"up": product, "manage": product, "bench": product, "test": with_tools, "check": with_tools}[command]
@@ -129,16 +129,9 @@ def make_venv(venv: Path) -> None:
 
 def install(venv: Path, names: list[str], checkout: Path = CHECKOUT) -> None:
     """Exactly what the lock files say, nothing built from source."""
-    command: list[str | Path] = [
-        python_of(venv),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-    ]
-    command += ["--require-hashes", "--only-binary", ":all:"]
+    # doubly quiet: of the machine's pip settings it would tell much that is of no use here; errors it still shows
+    options = ["-qq", "--disable-pip-version-check", "--no-input", "--require-hashes", "--only-binary", ":all:"]
+    command: list[str | Path] = [python_of(venv), "-m", "pip", "install", *options]
     for name in names:
         command += ["-r", checkout / name]
     if subprocess.run(command).returncode:

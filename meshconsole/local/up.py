@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -29,15 +30,14 @@ WEB_FAILURES = 3
 def main(arguments: list[str]) -> int:
     """Runs until it is asked to stop; 0 then."""
     parser = argparse.ArgumentParser(prog="./console up", allow_abbrev=False)
-    parser.add_argument(
-        "--port", type=int, default=environments.DEFAULT_PORT, help="where the web listens (default 8000)"
-    )
-    parser.add_argument(
-        "--host", default=environments.DEFAULT_HOST, help="the address it listens on (default 127.0.0.1)"
-    )
+    port_default, host_default = environments.DEFAULT_PORT, environments.DEFAULT_HOST
+    parser.add_argument("--port", type=int, default=port_default, help=f"where the web listens ({port_default})")
+    parser.add_argument("--host", default=host_default, help=f"the address it listens on ({host_default})")
     parser.add_argument("--no-demo", action="store_true", help="without the order-to-cash reference mesh")
     parser.add_argument("--home", help="where state lives (default MESHCONSOLE_HOME, or .home in the checkout)")
     options = parser.parse_args(arguments)
+    if not options.no_demo and options.host not in environments.LOOPBACK:
+        raise Trouble(f"The demo lets everyone in without a password, so not on {options.host}. Add --no-demo.")
     home = Home.at(options.home)
     stop = StopRequest().listen()
     with home.claimed("up"):
@@ -65,10 +65,11 @@ class Console:
             self._start()
             while not self._supervisor.wait(1.0):
                 pass
-            say("Stopping.")
         except Stopped:
-            say("Stopping before everything was started.")
+            # asked for while something was being started
+            pass
         finally:
+            say("Stopping.")
             began = time.monotonic()
             self._supervisor.stop()
             processes.end_marked(str(self._home.path))
@@ -77,7 +78,7 @@ class Console:
 
     def _start(self) -> None:
         say(f"Starting on {self._home.path} …")
-        stores = environments.embedded_stores(self._home, self._scratch)
+        stores = environments.embedded_stores(self._home, self._scratch, self._stop)
         for store in stores:
             self._stop.check()
             self._supervisor.start(store)
@@ -94,9 +95,9 @@ class Console:
         self._greet(environment["BASE_URL"])
 
     def _environment(self, stores: Mapping[str, str]) -> dict[str, str]:
-        told = {**stores, **environments.addresses(host=self._host, port=self._port)} | (
-            {"DEMO": "1"} if self._demo else {}
-        )
+        told = {**stores, **environments.addresses(host=self._host, port=self._port)}
+        if self._demo:
+            told["DEMO"] = "1"
         return {**environments.for_django(self._home, told), processes.MARK: str(self._home.path)}
 
     def _prepare(self, environment: Mapping[str, str]) -> None:
@@ -108,50 +109,21 @@ class Console:
             self._demo.prepare(self._steps, environment)
 
     def _children(self, environment: Mapping[str, str]) -> list[Child]:
-        celery = [sys.executable, "-m", "celery", "-A", "meshconsole"]
-        # one process: threads share the pool of connections, which only pays in the web
-        granian = [
-            sys.executable,
-            "-m",
-            "granian",
-            "--interface",
-            "wsgi",
-            "--workers",
-            "1",
-            "--blocking-threads",
-            str(WEB_THREADS),
-        ]
-        # open long-polls must not hold up the stop
-        granian += [
-            "--workers-kill-timeout",
-            "3",
-            "--host",
-            self._host,
-            "--port",
-            str(self._port),
-            "meshconsole.wsgi:application",
-        ]
-        web_environment = {**environment, "DB_POOL": "1", "WEB_THREADS": str(WEB_THREADS)}
-        worker = [
-            *celery,
-            "worker",
-            "--pool",
-            "prefork",
-            "--concurrency",
-            str(WORKER_PROCESSES),
-            "--loglevel",
-            "WARNING",
-        ]
-        # beat by itself: a worker that is killed takes no clock with it
-        beat = [*celery, "beat", "--schedule", str(self._home.path / "beat-schedule"), "--loglevel", "WARNING"]
+        # one process: its threads share the pool of connections, which pays nowhere but in the web
+        web = f"granian --interface wsgi --workers 1 --blocking-threads {WEB_THREADS} --workers-kill-timeout 3".split()
+        web += ["--host", self._host, "--port", str(self._port), "meshconsole.wsgi:application"]
+        celery = ["celery", "--quiet", "-A", "meshconsole"]
+        worker = f"worker --pool prefork --concurrency {WORKER_PROCESSES} --loglevel WARNING".split()
+        # by itself: a worker that is killed takes no clock with it
+        beat = ["beat", "--schedule", str(self._home.path / "beat-schedule"), "--loglevel", "WARNING"]
         return [
-            self._child("web", granian, web_environment),
-            self._child("worker", worker, environment),
-            self._child("beat", beat, environment),
+            self._child("web", web, {**environment, "DB_POOL": "1", "WEB_THREADS": str(WEB_THREADS)}),
+            self._child("worker", [*celery, *worker], environment),
+            self._child("beat", [*celery, *beat], environment),
         ]
 
-    def _child(self, name: str, command: list[str], environment: Mapping[str, str]) -> Child:
-        log = self._home.logs / f"{name}.log"
+    def _child(self, name: str, module: list[str], environment: Mapping[str, str]) -> Child:
+        command, log = [sys.executable, "-m", *module], self._home.logs / f"{name}.log"
         return Child(name, command, environment=environment, directory=CHECKOUT, log=log, grace_seconds=5.0)
 
     def _wait_for_the_web(self) -> None:
@@ -163,8 +135,12 @@ class Console:
             if self._supervisor.wait(0.1):
                 raise Stopped
 
+    def _manage(self) -> str:
+        elsewhere = self._home.path != Home.at().path
+        return f"{f'MESHCONSOLE_HOME={shlex.quote(str(self._home.path))} ' if elsewhere else ''}./console manage"
+
     def _greet(self, url: str) -> None:
         say(f"\n  Mesh Console answers at {url}/")
-        say(f"  Sign in: {SIGN_IN if self._demo else './console manage createsuperuser, then open the URL'}")
+        say(f"  Sign in: {SIGN_IN if self._demo else f'{self._manage()} createsuperuser, then open the URL'}")
         say(f"  Logs:    {self._home.logs}")
         say("  Stop:    Ctrl-C\n")

@@ -34,7 +34,7 @@ class Valkey(Store):
         return [
             str(program),
             # data, pid file and socket are relative to the working directory, which the account need not find by path
-            *("--port", "0", "--unixsocket", f"{self.socket_for_server}/{self.socket_name}", "--unixsocketperm", "700"),
+            *("--port", "0", "--unixsocket", self.socket_name, "--unixsocketperm", "700"),
             *("--pidfile", self.pid_file, "--daemonize", "no", "--loglevel", "warning"),
             *("--appendonly", "yes" if self.durable else "no", "--appendfsync", "everysec", "--save", ""),
             # a full memory must refuse new messages, never drop old ones

@@ -62,7 +62,7 @@ def test_a_rejection_ends_the_call_and_tells_the_agent_why(writer: Robot, api: A
 
 
 def test_two_stages_need_two_people_in_order(writer: Robot, api: Api, erp: FakeErp) -> None:
-    call, approval = parked(writer, "6000.00")
+    _, approval = parked(writer, "6000.00")
 
     assert vote(api("carla"), approval).json()["code"] == "approval.not_your_stage"
     assert vote(api("dana"), approval).json()["approval"]["state"] == "pending"

@@ -44,6 +44,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case, "FIRST_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(case, "LONGEST_PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(case, "UNKNOWN_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(case, "POLLS_PER_SECOND", 1000)
 
 
 def expected(invoices: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
@@ -211,6 +212,7 @@ def test_an_unknown_outcome_is_waited_for_and_never_asked_again(
     call = waiting_credit(console)
     requests = len(console.calls_of("erp.issue_credit_memo"))
     call["state"] = "outcome_unknown"
+    time.sleep(0.2)
     working = threading.Thread(target=run_agent, args=(TRIAGE,))
     working.start()
     time.sleep(0.5)

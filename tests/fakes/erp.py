@@ -15,7 +15,9 @@ PATIENCE_SECONDS = 1.0
 
 @dataclass
 class FakeErp:
-    """`faults` is consumed one request at a time: "500", "500_after", "timeout_after", "lost", "garbage", "shape", "400"."""
+    """`faults` is consumed one request at a time: "500", "500_after", "timeout_after", "lost", "garbage", "shape",
+    "400".
+    """
 
     url: str = ""
     ledger: list[dict[str, Any]] = field(default_factory=list)

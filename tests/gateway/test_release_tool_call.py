@@ -72,8 +72,7 @@ def test_a_release_that_wants_more_people_invalidates(writer: Robot, erp: FakeEr
 def test_a_release_that_now_forbids_invalidates(writer: Robot, erp: FakeErp) -> None:
     call, approval = parked(writer)
     release_policy(
-        POLICY
-        + '\n@id("stop") @says("No credit memos") forbid (principal, action == Action::"erp.issue_credit_memo", resource);'
+        POLICY + '\n@id("stop") @says("None") forbid (principal, action == Action::"erp.issue_credit_memo", resource);'
     )
     approve(approval.id)
     settle_news()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from meshconsole.local.demo import SYSTEMS, Demo
-from meshconsole.local.environment import without_product
+from meshconsole.local.demo import SYSTEMS, Demo, outside_program
+from meshconsole.local.processes import MARK
 from meshconsole.local.terminal import Trouble
 
 
@@ -53,4 +53,4 @@ def test_a_bootstrap_that_ends_otherwise_is_trouble(tmp_path: Path) -> None:
 
 def test_it_is_given_neither_database_nor_keys() -> None:
     told = {"DATABASE_URL": "x", "CELERY_BROKER_URL": "x", "SECRET_KEY_FILE": "x", "VAULT_KEYS": "x", "PATH": "/bin"}
-    assert without_product(told) == {"PATH": "/bin"}
+    assert outside_program({**told, MARK: "home"}) == {"PATH": "/bin", MARK: "home"}

@@ -142,6 +142,12 @@ def test_a_taken_port_stops_it_before_anything_starts(checkout: Checkout) -> Non
     assert not (checkout.home / "pg").exists()
 
 
+def test_the_demo_stays_on_this_machine(checkout: Checkout) -> None:
+    process = checkout.start("up", "--host", "0.0.0.0")
+    assert "lets everyone in without a password" in process.communicate(timeout=10)[0]
+    assert process.returncode == 1
+
+
 def test_manage_starts_the_stores_for_itself(checkout: Checkout) -> None:
     process = checkout.start("manage", "check")
     told = process.communicate(timeout=20)[0]

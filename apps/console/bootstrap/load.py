@@ -1,9 +1,9 @@
 """Making a mesh as its file declares it: in one transaction, in the order of what refers to what.
 
 A second run finds everything as it should be and changes nothing. The file adds and corrects; it takes nothing away.
-What a person took away or changed since stays so: a revoked grant is not given again, credentials that were all revoked
-are not made anew, a person's policy release is not replaced by one that came before it (each told in `notes`), and a
-password is never reset.
+What a person took away or changed since stays so: a revoked grant is not given again, credentials that were all
+revoked are not made anew, a person's policy release is not replaced by one that came before it (each told in `notes`),
+and a password is never reset.
 """
 
 from dataclasses import dataclass, field

@@ -155,7 +155,9 @@ def settle(
 
 
 def announce_end(call: ToolCall, *, actor: Actor, data: dict[str, Any] | None = None, reason: str = "") -> None:
-    """Audit entry and news of a call's end, and the end of a run that was opened for it. In the caller's transaction."""
+    """Audit entry and news of a call's end, and the end of a run that was opened for it. In the caller's
+    transaction.
+    """
     audit.record(
         actor,
         f"tool_call.{call.state}",

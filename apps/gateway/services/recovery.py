@@ -1,8 +1,7 @@
 """Recovery: what became of an executing call whose deadline has passed? Never a blind retry of a write.
 
-An idempotent tool is asked again with the same key. A tool with a lookup is looked up. Neither: the outcome is
-unknown and a person
-resolves it. A halt keeps calls from being sent again; it does not keep us from asking what happened.
+An idempotent tool is asked again with the same key. A tool with a lookup is looked up. Neither: the outcome is unknown
+and a person resolves it. A halt keeps calls from being sent again; it does not keep us from asking what happened.
 """
 
 import datetime as dt

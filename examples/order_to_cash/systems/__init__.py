@@ -1,0 +1,1 @@
+"""The business systems the mesh acts on: three small HTTP services, each with its own database."""

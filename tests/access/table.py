@@ -1,0 +1,95 @@
+"""Role × URL × method → status, for every URL the resolver knows (I13). Change it with the URLs, in the same commit.
+
+`in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in the
+API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are the
+writer's and wait for finance, `halt` is on the writer and `mesh_halt` on everything, `token` is Dana's. `script` is
+Dana's personal token.
+"""
+
+from dataclasses import dataclass
+
+ROLES = ("stranger", "dana", "carla", "omar", "chen", "priya", "alex", "otto", "writer", "payer", "script")
+AGENTS = ("writer", "payer")
+TO_SIGN_IN = "in"
+
+TABLE = """
+#                                             stranger  dana carla  omar  chen priya  alex  otto  writer payer  script
+GET    /healthz                                    200   200   200   200   200   200   200   200     200   200     200
+GET    /readyz                                     503   503   503   503   503   503   503   503     503   503     503
+
+GET    /                                           302   302   302   302   302   302   302   302     302   302     302
+GET    /accounts/login/                            200   302   302   302   302   302   302   302     200   200     200
+POST   /accounts/login/                            302   302   302   302   302   302   302   302     302   302     302
+POST   /accounts/logout/                            in    in    in    in    in    in    in    in      in    in      in
+POST   /accounts/demo/                             302   302   302   302   302   302   302   302     302   302     302
+
+GET    /inbox/                                      in   200   200   200   200   200   200   200      in    in      in
+GET    /inbox/{approval}/                           in   200   200   200   200   200   200   404      in    in      in
+POST   /inbox/{approval}/vote/                      in   302   403   403   403   403   403   404      in    in      in
+GET    /runs/                                       in   200   200   200   200   200   200   200      in    in      in
+GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
+GET    /agents/                                     in   200   200   200   200   200   200   200      in    in      in
+GET    /audit/                                      in   200   200   200   200   200   200   200      in    in      in
+GET    /halts/                                      in   200   200   200   200   200   200   200      in    in      in
+POST   /halts/                                      in   403   403   302   403   302   403   404      in    in      in
+GET    /halts/new/                                  in   200   200   200   200   200   200   200      in    in      in
+GET    /halts/new/?scope=agent:writer               in   200   200   200   200   200   200   404      in    in      in
+GET    /halts/{halt}/                               in   200   200   200   200   200   200   404      in    in      in
+GET    /halts/{mesh_halt}/                          in   200   200   200   200   200   200   200      in    in      in
+POST   /halts/{halt}/lift/                          in   403   403   302   403   302   403   404      in    in      in
+POST   /halts/{mesh_halt}/lift/                     in   403   403   403   403   403   403   403      in    in      in
+
+GET    /api/schema/                                200   200   200   200   200   200   200   200     200   200     200
+POST   /oauth/token                                200   200   200   200   200   200   200   200     200   200     200
+
+GET    /api/v1/tool-calls                          401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/tool-calls                          401   403   403   403   403   403   403   403     202   404     403
+GET    /api/v1/tool-calls/{call}                   401   202   202   202   202   202   202   404     202   404     202
+POST   /api/v1/tool-calls/{call}/cancel            401   403   403   403   403   403   403   403     200   404     403
+POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
+GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403
+GET    /api/v1/runs/{run}                          401   200   200   200   200   200   200   404     200   404     200
+PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   403     200   404     403
+GET    /api/v1/approvals                           401   200   200   200   200   200   200   200     200   200     200
+GET    /api/v1/approvals/{approval}                401   200   200   200   200   200   200   404     404   404     200
+POST   /api/v1/approvals/{approval}/votes          401   201   403   403   403   403   403   404     404   404     201
+GET    /api/v1/halts                               401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/halts                               401   403   403   201   403   201   403   404     403   403     403
+GET    /api/v1/halts/{halt}                        401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/halts/{mesh_halt}                   401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/halts/{halt}/lift                   401   403   403   200   403   200   403   404     403   403     403
+POST   /api/v1/halts/{mesh_halt}/lift              401   403   403   403   403   403   403   403     403   403     403
+GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
+GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404
+GET    /api/v1/tools                               401   200   200   200   200   200   200   200     200   200     200
+GET    /api/v1/tokens                              401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/tokens                              401   201   201   201   201   201   201   201     403   403     403
+DELETE /api/v1/tokens/{token}                      401   204   404   404   404   404   404   404     403   403     403
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: what each role gets for this method on this path."""
+
+    method: str
+    path: str
+    answers: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_act(self) -> bool:
+        """Whether it is meant to change something."""
+        return self.method != "GET"
+
+
+def _row(line: str) -> Row:
+    method, path, *answers = line.split()
+    return Row(method, path, dict(zip(ROLES, answers, strict=True)))
+
+
+ROWS = tuple(_row(line) for line in TABLE.splitlines() if line and not line.startswith("#"))
