@@ -142,13 +142,31 @@ class LiveConsole:
         self.start("erp", sys.executable, "-m", module, "--port", str(self.ports["erp"]), *files)
         until(lambda: answers(f"{self.erp_url}/ledger/summary"), "the ERP answers")
 
-    def start_all(self) -> None:
+    def start_mesh(self) -> None:
+        """The example's three systems and five agents, with no work of their own making."""
+        made = {"credentials": list(self.credentials.values())}
+        (self.home / "credentials.json").write_text(json.dumps(made))
+        files = ("--home", ".", "--credentials", "credentials.json", "--ports-file", "ports.json")
+        module = "examples.order_to_cash.mesh"
+        self.start("mesh", sys.executable, "-m", module, "--console", self.url, *files, "--no-world")
+        until(lambda: answers(f"{self.erp_url}/ledger/summary"), "the ERP answers")
+
+    def example(self, module: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the example's commands to its end."""
+        command = [sys.executable, "-m", f"examples.order_to_cash.{module}", *words]
+        environment = {**self.environment, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, cwd=self.home, env=environment, capture_output=True, text=True, check=False)
+
+    def start_all(self, *, with_mesh: bool = False) -> None:
         self.prepare()
-        self.start_erp()
+        if not with_mesh:
+            self.start_erp()
         self.start_web()
         self.start_worker()
         self.start_beat()
         until(lambda: httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200, "every part is ready")
+        if with_mesh:
+            self.start_mesh()
 
     def kill(self, name: str) -> None:
         """SIGKILL the process and all it started."""

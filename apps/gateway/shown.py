@@ -22,6 +22,7 @@ def call_resource(call: ToolCall, decision: Decision | None, *, replayed: bool =
         "tool": call.tool.name,
         "run_id": str(call.run_id),
         "idempotency_key": call.idempotency_key,
+        "money": {"minor": call.money_minor, "currency": call.currency} if call.currency else None,
         "decision": _decision(decision),
         "approval": _approval(call.approval),
         "result": vault.read(call.result_id) if call.state in (CallState.SUCCEEDED, CallState.COMPENSATED) else None,
