@@ -212,6 +212,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BEAT_SCHEDULE = {
     "sweep-outbox": {"task": "apps.core.tasks.drain_outbox", "schedule": 1.0, "options": {"expires": 5}},
+    "forget-delivered-news": {"task": "apps.core.tasks.forget_delivered_news", "schedule": 3600.0},
     "heartbeat": {"task": "apps.core.tasks.beat_heart", "schedule": 5.0, "options": {"expires": 10}},
     "expire-approvals": {"task": "apps.approvals.tasks.expire_approvals", "schedule": 5.0, "options": {"expires": 10}},
     "recover-tool-calls": {"task": "apps.gateway.tasks.recover_tool_calls", "schedule": 1.0, "options": {"expires": 5}},

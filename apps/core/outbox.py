@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 BATCH_SIZE = 200
 FIRST_RETRY_SECONDS = 1
 LONGEST_RETRY_SECONDS = 300
+# Delivered news is kept this long for whoever has to explain what happened; then it is forgotten.
+KEPT_FOR = dt.timedelta(days=7)
 
 
 class DomainEvent:
@@ -78,6 +80,11 @@ def drain() -> int:
         delivered += done
         if read < BATCH_SIZE:
             return delivered
+
+
+def forget_delivered() -> int:
+    """Remove news that was delivered long ago, and return how many rows that were."""
+    return OutboxEvent.objects.filter(delivered_at__lt=clock.now() - KEPT_FOR).delete()[0]
 
 
 def _drain_batch() -> tuple[int, int]:

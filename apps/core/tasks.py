@@ -14,6 +14,11 @@ def drain_outbox() -> None:
 
 
 @shared_task
+def forget_delivered_news() -> None:
+    outbox.forget_delivered()
+
+
+@shared_task
 def beat_heart() -> None:
     """Runs in a worker on beat's schedule, so it proves broker, beat and worker in one row."""
     Heartbeat.objects.update_or_create(name=WORKER_HEARTBEAT, defaults={"seen_at": clock.now()})

@@ -1,4 +1,4 @@
-"""A page or list may answer 200 and still tell what its reader may not know (I13): these look at the words of answers."""
+"""A page or list may answer 200 and still tell what its reader may not know (I13): these look at its words."""
 
 import pytest
 

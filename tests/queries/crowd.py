@@ -1,0 +1,79 @@
+"""A busy day: so many of everything that pages list, made by the builders and services that make it elsewhere."""
+
+from typing import Any
+
+from apps.accounts import services as accounts
+from apps.approvals import services as approvals
+from apps.core.actor import system_actor
+from apps.halts import services as halts
+from apps.registry import services as registry
+from apps.registry.definitions import definition_of
+from apps.registry.models import Agent, Tool
+from tests.access.scene import Scene
+from tests.conftest import actor, parked, person, robot_named
+
+SETUP = system_actor("tests")
+# What can be halted without halting the writer, whose calls are measured.
+HALTED = (("tool", "erp.write_off"), ("tool", "erp.open_ticket"), ("agent", "triage"))
+
+
+class Crowd:
+    """Grows on demand, halts in force included."""
+
+    def __init__(self) -> None:
+        self.scene = Scene()
+        self.size = 0
+
+    def grow_to(self, size: int) -> None:
+        for number in range(self.size, size):
+            self._add(number)
+        self.size = size
+
+    def _add(self, number: int) -> None:
+        writer, run = self.scene.writer, str(self.scene.run)
+        for key, amount in (("alone", "180.00"), ("denied", "0.00")):
+            writer.call(amount, key=f"{key}-{number}", **({"run_id": run} if key == "alone" else {}))
+        parked(writer, key=f"waiting-{number}", run_id=run)
+        _, refused = parked(writer, key=f"refused-{number}")
+        approvals.cast_vote(
+            actor=actor("dana"),
+            approval_id=refused.id,
+            verdict="reject",
+            digest=refused.digest,
+            reason_code="other",
+            comment="The price list says otherwise",
+        )
+        accounts.make_token(user=person("dana"), name=f"script {number}", days=1, actor=actor("dana"))
+        _halt(number)
+        halts.lift_halt(actor=actor("omar"), halt_id=_halt(number).id, reason="Drill over")
+        _agent_with_tool(number)
+
+
+def _halt(number: int) -> Any:
+    scope_type, reference = HALTED[number % len(HALTED)]
+    return halts.place_halt(
+        actor=actor("omar"),
+        scope_type=scope_type,
+        scope_reference=reference,
+        environment="production",
+        mode="hold",
+        reason_code="drill",
+    )
+
+
+def _agent_with_tool(number: int) -> None:
+    """One more colleague of the writer's, and a tool that both may use."""
+    writer: Agent = robot_named("writer").agent
+    like = definition_of(Tool.objects.select_related("connector").get(name="erp.find"))
+    tool = registry.register_tool(definition={**like, "name": f"erp.find_{number}"}, actor=SETUP)
+    agent = registry.register_agent(
+        slug=f"colleague-{number}",
+        name=f"Colleague {number}",
+        process=writer.process,
+        environment=writer.environment,
+        owner_team=writer.owner_team,
+        built_by=writer.built_by,
+        actor=SETUP,
+    )
+    for one in (agent, writer):
+        registry.give_grant(agent=one, tool=tool, reason="Its job", actor=SETUP)
