@@ -50,6 +50,9 @@ def answers(url: str) -> bool:
 class LiveConsole:
     """One installation: its database, its processes, the order-to-cash systems behind it."""
 
+    # (database, static files) of the first one: an empty schema is copied, not migrated again
+    template: tuple[str, str] | None = None
+
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = free_port()
@@ -61,6 +64,10 @@ class LiveConsole:
         self.credentials: dict[str, dict[str, str]] = {}
         self.passwords: dict[str, str] = {}
 
+    @property
+    def _database(self) -> str:
+        return f"live_{self.port}"
+
     def _environment(self) -> dict[str, str]:
         broker = os.environ["CELERY_BROKER_URL"]
         if not broker.startswith("redis"):
@@ -68,7 +75,7 @@ class LiveConsole:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "PYTEST_"))},
             "DJANGO_SETTINGS_MODULE": "meshconsole.settings",
-            "DATABASE_URL": _fresh_database(f"live_{self.port}"),
+            "DATABASE_URL": _fresh_database(self._database),
             "CELERY_BROKER_URL": broker.replace("virtual_host=0", "virtual_host=7"),
             "CACHE_URL": os.environ.get("CACHE_URL", "").replace("db=1", "db=8"),
             "SECRET_KEY": "only-for-tests-" * 4,
@@ -76,14 +83,19 @@ class LiveConsole:
             "LOCAL": "1",
             "DEMO": "1",
             "BASE_URL": self.url,
-            "STATIC_ROOT": str(self.home / "static"),
+            "STATIC_ROOT": LiveConsole.template[1] if LiveConsole.template else str(self.home / "static"),
             "LOG_LEVEL": "WARNING",
         }
 
     def prepare(self) -> None:
-        """Schema, static files, and the order-to-cash world."""
-        self.manage("migrate", "--noinput")
-        self.manage("collectstatic", "--noinput")
+        """Schema, static files, and the order-to-cash world. The first installation of a session serves as the template."""
+        if LiveConsole.template is None:
+            self.manage("migrate", "--noinput")
+            self.manage("collectstatic", "--noinput")
+            LiveConsole.template = (self._database, self.environment["STATIC_ROOT"])
+            _copy_database(self._database, to=f"{self._database}_template")
+        else:
+            _copy_database(f"{LiveConsole.template[0]}_template", to=self._database)
         self.load_world()
 
     def load_world(self) -> None:
@@ -182,7 +194,7 @@ class LiveConsole:
     def stop(self) -> None:
         for name in list(self.processes):
             self.kill(name)
-        _drop_database(f"live_{self.port}")
+        _drop_database(self._database)
 
     # --- as the outside sees it -------------------------------------------------------------------------------------
 
@@ -240,6 +252,12 @@ def _fresh_database(name: str) -> str:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
     return make_conninfo("", **{**conninfo_to_dict(os.environ["DATABASE_URL"]), "dbname": name})
+
+
+def _copy_database(name: str, *, to: str) -> None:
+    _drop_database(to)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{to}" TEMPLATE "{name}"')  # type: ignore[call-overload]
 
 
 def _drop_database(name: str) -> None:

@@ -49,13 +49,13 @@ class Scene:
 
     @cached_property
     def halt(self) -> UUID:
-        return self._halt("agent", "writer")
+        return self.place_halt("agent", "writer")
 
     @cached_property
     def mesh_halt(self) -> UUID:
-        return self._halt("mesh", "")
+        return self.place_halt("mesh", "")
 
-    def _halt(self, scope_type: str, reference: str) -> UUID:
+    def place_halt(self, scope_type: str, reference: str) -> UUID:
         return halts.place_halt(
             actor=actor("omar"),
             scope_type=scope_type,

@@ -1,4 +1,4 @@
-"""The outbox: news is written with its change, delivered after it, in order, at least once, and survives bad handlers."""
+"""The outbox: news is written with its change and delivered after it, in order, at least once."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator

@@ -81,8 +81,8 @@ def run_agent(agent_arguments: Callable[..., list[str]]) -> Callable[..., None]:
     """Let an agent work in this process until only people are waited for."""
 
     def run(agent: Agent, *more: str) -> None:
-        runner = Runner(agent, read_options(agent, agent_arguments(agent.slug, "--workers", "4", *more)))
-        runner.run(once=True)
+        runner = Runner(agent, read_options(agent, agent_arguments(agent.slug, "--workers", "4", "--once", *more)))
+        runner.run()
         runner.stop()
 
     return run
