@@ -4,6 +4,7 @@ Nothing here imports the product; it talks to it as the outside does. The stores
 database of its own.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -53,8 +54,12 @@ class LiveConsole:
     # (database, static files) of the first one: an empty schema is copied, not migrated again
     template: tuple[str, str] | None = None
 
+    # each installation has a broker and a cache of its own: two of the 16 numbered databases of a Valkey
+    numbers = itertools.count(2, 2)
+
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.number = next(LiveConsole.numbers)
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -76,8 +81,8 @@ class LiveConsole:
             **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "PYTEST_"))},
             "DJANGO_SETTINGS_MODULE": "meshconsole.settings",
             "DATABASE_URL": _fresh_database(self._database),
-            "CELERY_BROKER_URL": broker.replace("virtual_host=0", "virtual_host=7"),
-            "CACHE_URL": os.environ.get("CACHE_URL", "").replace("db=1", "db=8"),
+            "CELERY_BROKER_URL": broker.replace("virtual_host=0", f"virtual_host={self.number}"),
+            "CACHE_URL": os.environ.get("CACHE_URL", "").replace("db=1", f"db={self.number + 1}"),
             "SECRET_KEY": "only-for-tests-" * 4,
             "VAULT_KEYS": "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk=",
             "LOCAL": "1",

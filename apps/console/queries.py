@@ -13,7 +13,7 @@ from apps.gateway.models import OPEN_STATES, CallState, ToolCall
 from apps.halts.models import Halt, Scope
 from apps.halts.queries import Target
 from apps.registry.models import Agent
-from apps.registry.permissions import AUDIT
+from apps.registry.permissions import AUDIT, HALT
 from apps.registry.queries import agents_visible_to, processes_where
 from apps.runs.models import Run, RunState
 
@@ -75,6 +75,7 @@ class AgentRow:
     in_flight: int
     waiting: int
     tools: int
+    may_halt: bool
 
 
 def agent_rows(actor: Actor) -> list[AgentRow]:
@@ -90,6 +91,7 @@ def agent_rows(actor: Actor) -> list[AgentRow]:
     for agent_id, state, count in open_calls.values_list("agent", "state").annotate(count=Count("id")):
         counts[agent_id][state] = count
     halts = list(Halt.objects.in_force().exclude(scope_type=Scope.TOOL))
+    haltable = set(processes_where(actor, HALT).values_list("id", flat=True))
     return [
         AgentRow(
             agent=agent,
@@ -97,6 +99,7 @@ def agent_rows(actor: Actor) -> list[AgentRow]:
             in_flight=counts[agent.id].get(CallState.EXECUTING, 0) + counts[agent.id].get(CallState.QUEUED, 0),
             waiting=counts[agent.id].get(CallState.AWAITING_APPROVAL, 0),
             tools=agent.tool_count,
+            may_halt=agent.process_id in haltable,
         )
         for agent in agents
     ]

@@ -42,7 +42,7 @@ def place_halt(
     _check_words(scope_type=scope_type, environment=environment, mode=mode, reason_code=reason_code)
     expires_at = _checked_expiry(expires_at)
     target = target_for(actor, scope_type=scope_type, reference=scope_reference, environment=environment)
-    if not _haltable(actor, target):
+    if not may_place(actor, target):
         raise NotAllowed("halt.not_allowed", f"Only an operator may halt {target.name}.")
     with transaction.atomic():
         locks.take_exclusive(locks.HALTS)
@@ -92,6 +92,11 @@ def lift_halt(*, actor: Actor, halt_id: UUID, reason: str) -> Halt:
         _record(actor, "halt.lifted", halt, target, reason=reason)
         outbox.add(HaltLifted(halt_id=str(halt.id)))
     return halt
+
+
+def may_place(actor: Actor, target: Target) -> bool:
+    """Whether this actor could halt the target. For faces that hide what would be refused."""
+    return bool(_haltable(actor, target))
 
 
 def _haltable(actor: Actor, target: Target) -> set[UUID]:

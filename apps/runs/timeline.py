@@ -86,7 +86,9 @@ def timeline_of(run: Run, spans: Sequence[Span], *, now: dt.datetime) -> Timelin
     return Timeline(
         lines=[_line(span, run.started_at, whole, now=end) for span in spans],
         parts=_parts(spans, whole, now=end),
-        ticks=[Tick(100 * step / TICK_COUNT, run.started_at + whole * step / TICK_COUNT) for step in range(TICK_COUNT)],
+        ticks=[
+            Tick(100 * step / TICK_COUNT, run.started_at + whole * step / TICK_COUNT) for step in range(TICK_COUNT + 1)
+        ],
         duration=whole,
     )
 

@@ -66,6 +66,7 @@ def _panel(actor: Actor, form: HaltScopeForm, **extra: Any) -> dict[str, Any]:
         "reason_codes": ReasonCode.choices,
         "target": target,
         "preview": preview,
+        "may_place": services.may_place(actor, target),
         "confirm": f"{VERBS[mode]} {_restated(preview.agent_count, target.name, scope_type)}",
         **extra,
     }
