@@ -2,6 +2,7 @@
 dry runs alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,9 +128,8 @@ def audit_data(call: ToolCall, decision: Decision) -> dict[str, Any]:
     }
 
 
-def explain_denial(decision: Decision) -> str:
-    """One sentence for the agent and the timeline."""
-    if decision.errors:
+def explain_denial(*, errors: Sequence[str], says: Sequence[str]) -> str:
+    """One sentence for the agent and the timeline; `says` are the sentences of the policies that forbade it."""
+    if errors:
         return "Policy could not be evaluated, so the call was denied."
-    says = "; ".join(policy["says"] for policy in decision.policies)
-    return f"Denied by policy: {says}." if says else "No policy permits this call."
+    return f"Denied by policy: {'; '.join(says)}." if says else "No policy permits this call."

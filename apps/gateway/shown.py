@@ -7,7 +7,6 @@ from django.conf import settings
 from apps.approvals.models import Approval, Vote
 from apps.core.clock import rfc3339
 from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed
-from apps.gateway.deciding import explain_denial
 from apps.gateway.models import CallState, Decision, ToolCall
 from apps.halts.models import Halt
 from apps.policies.verdicts import Verdict
@@ -80,7 +79,7 @@ def refusal_for(call: ToolCall, decision: Decision | None, halt: Halt | None, *,
     """The problem a caller gets for a call that ended badly at once; None when the resource itself is the answer."""
     resource = call_resource(call, decision, replayed=replayed)
     if call.state == CallState.DENIED and decision is not None:
-        return NotAllowed("denied", explain_denial(decision), **resource)
+        return NotAllowed("denied", call.error_sentence, **resource)
     if call.state == CallState.HALTED:
         return Halted("halted", _halt_sentence(call, halt), **resource, halt=_halt(call, halt))
     if call.state in (CallState.FAILED, CallState.OUTCOME_UNKNOWN):

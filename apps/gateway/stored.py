@@ -1,9 +1,22 @@
-"""A call as it was asked for, read back from the vault."""
+"""A call as it was asked for, into the vault and back."""
+
+from typing import Any
 
 from apps.core.errors import NotFound
 from apps.gateway.models import ToolCall
 from apps.gateway.requests import CallRequest
 from apps.vault import services as vault
+
+
+def request_body(request: CallRequest) -> dict[str, Any]:
+    """What the vault keeps of a request: arguments and the agent's own words."""
+    body: dict[str, Any] = {"arguments": request.arguments}
+    for name in ("rationale", "confidence", "region", "customer_tier"):
+        if getattr(request, name) not in ("", None):
+            body[name] = getattr(request, name)
+    if request.evidence:
+        body["evidence"] = list(request.evidence)
+    return body
 
 
 def stored_request(call: ToolCall) -> CallRequest:

@@ -93,7 +93,10 @@ class Scene:
 
     def ask(self, row: Row, role: str, *, checks_csrf: bool = False) -> Any:
         """Send the line as this role."""
-        return send(self.client_of(role, checks_csrf=checks_csrf), row.method, self.path_of(row), self.body_of(row))
+        return self.send(row, self.client_of(role, checks_csrf=checks_csrf))
+
+    def send(self, row: Row, client: Client) -> Any:
+        return send(client, row.method, self.path_of(row), self.body_of(row))
 
 
 def send(client: Client, method: str, path: str, body: dict[str, Any]) -> Any:

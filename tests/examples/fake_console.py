@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import sys
 import threading
 import time
 import uuid
@@ -20,6 +21,8 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import httpx
+
+from tests.examples.serving import serving
 
 PENDING = ("awaiting_approval", "queued", "executing")
 ALONE_MINOR = 3000
@@ -57,21 +60,22 @@ class FakeConsole:
         self.scripted: dict[str, list[Answer]] = defaultdict(list)
         """Answers given instead of the real ones, by tool name; one is used up per request."""
         self.auto_approve = False
+        self._run_by_key: dict[str, dict[str, Any]] = {}
         self._by_key: dict[tuple[str, str, str], str] = {}
         self._changed = threading.Condition(threading.RLock())
         self._local = threading.local()
         handler = type("Handler", (_Handler,), {"console": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server = _Server(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> FakeConsole:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._serving = serving(self._server)
+        self._serving.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._serving.__exit__(None, None, None)
 
     def credentials(self) -> dict[str, Any]:
         """As `bootstrap` prints it."""
@@ -114,7 +118,7 @@ class FakeConsole:
             return self._request(agent, json.loads(body))
         if path.startswith("/api/v1/tool-calls/"):
             return self._read(path.rsplit("/", 1)[1], float(query.get("wait", 0)))
-        return self._run(method, path, json.loads(body))
+        return self._run(method, path, json.loads(body), headers)
 
     def _token(self, headers: Any, body: bytes) -> Answer:
         pair = base64.b64decode(headers.get("Authorization", "").removeprefix("Basic ")).decode()
@@ -186,10 +190,12 @@ class FakeConsole:
                 self._changed.wait(left)
             return Answer(200 if call["state"] not in PENDING else 202, {**call, "replayed": False})
 
-    def _run(self, method: str, path: str, body: dict[str, Any]) -> Answer:
+    def _run(self, method: str, path: str, body: dict[str, Any], headers: Any) -> Answer:
         if method == "POST":
-            run = {"id": str(uuid.uuid4()), "state": "open", **body}
-            self.runs[run["id"]] = run
+            with self._changed:
+                fresh = {"id": str(uuid.uuid4()), "state": "open", **body}
+                run = self._run_by_key.setdefault(headers["Idempotency-Key"], fresh)
+                self.runs[run["id"]] = run
             return Answer(201, run)
         run = self.runs[path.rsplit("/", 1)[1]]
         run["state"] = body["state"]
@@ -288,6 +294,13 @@ def _at(document: Any, pointer: str) -> Any:
     for name in pointer.strip("/").split("/"):
         document = document[name]
     return document
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Agents are killed here all the time; a connection they leave behind is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from examples.order_to_cash.places import token_file
 from examples.order_to_cash.system_client import SystemClient
 from examples.order_to_cash.systems import crm, erp, ticketing
 from examples.order_to_cash.systems.service import Service, make_server
+from tests.examples.serving import serving
 
 MODULES = {"erp": erp, "crm": crm, "ticketing": ticketing}
 
@@ -40,8 +40,5 @@ def running_system(name: str, home: Path) -> Iterator[int]:
     token = token_file(home, name).read_text()
     database = home / f"{name}.sqlite3"
     service = Service(name=name, schema=module.SCHEMA, routes=module.ROUTES, database=database, token=token)
-    server = make_server(service, 0)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with serving(make_server(service, 0)) as port:
+        yield port

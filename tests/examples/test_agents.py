@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -223,24 +223,43 @@ def test_an_unknown_outcome_is_waited_for_and_never_asked_again(
     assert any("CM-found-by-a-person" in text for text in comments(console))
 
 
+@pytest.fixture
+def start_agent(agent_arguments: Callable[..., list[str]]) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Start an agent as a program. None is left when the test is over."""
+    started = []
+
+    def start(name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"examples.order_to_cash.agents.{name}", *agent_arguments(f"o2c-{name}")]
+        started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
 def test_agents_killed_again_and_again_lose_and_double_nothing(
-    console: FakeConsole, systems: Systems, open_disputes: Open, agent_arguments: Callable[..., list[str]]
+    console: FakeConsole,
+    systems: Systems,
+    open_disputes: Open,
+    start_agent: Callable[[str], subprocess.Popen[bytes]],
 ) -> None:
     invoices = open_disputes(12)
     console.auto_approve = True
 
-    def start(slug: str, name: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"examples.order_to_cash.agents.{name}", *agent_arguments(slug)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    def is_over() -> bool:
+        return len(console.runs) >= 12 and not open_runs(console)
 
     for life in range(4):
-        agents = [start("o2c-intake", "intake"), start("o2c-triage", "triage")]
+        agents = [start_agent("intake"), start_agent("triage")]
         if life < 3:
-            time.sleep(0.35 + 0.08 * life)
+            enough = len(console.requests) + 15
+            until(lambda enough=enough: len(console.requests) > enough or is_over())  # type: ignore[misc]
             for agent in agents:
                 agent.send_signal(signal.SIGKILL)
                 agent.wait()
-    until(lambda: len(console.runs) >= 12 and not open_runs(console))
+    until(is_over)
     for agent in agents:
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(3) in (0, -signal.SIGTERM)  # the latter when it had no time to begin
@@ -341,4 +360,4 @@ def until(happens: Callable[[], bool], seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(0.01)

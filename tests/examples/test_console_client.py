@@ -20,7 +20,7 @@ def client(console: FakeConsole) -> Console:
 
 @pytest.fixture
 def run_id(client: Console) -> str:
-    return client.open_run(title="A trial", business_key="INV-1", process="order-to-cash")
+    return client.open_run(title="A trial", business_key="INV-1", process="order-to-cash", idempotency_key="run")
 
 
 def ask(client: Console, run_id: str, key: str = "k") -> ToolCall:
@@ -115,7 +115,7 @@ def test_a_decision_is_a_call(
 def test_a_console_that_is_gone_is_a_later(systems: Systems) -> None:
     gone = Console("http://127.0.0.1:1", Credentials("id", "secret"))
     with pytest.raises(Later, match="does not answer"):
-        gone.open_run(title="t", business_key="k", process="order-to-cash")
+        gone.open_run(title="t", business_key="k", process="order-to-cash", idempotency_key="run")
 
 
 def test_credentials_are_read_in_both_forms(tmp_path: Any) -> None:

@@ -18,6 +18,8 @@ from examples.order_to_cash import bootstrap
 from examples.order_to_cash.places import ensure_ports, ensure_tokens
 from tests.examples.fake_console import FakeConsole
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc, and only Linux ends orphans")
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:

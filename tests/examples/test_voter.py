@@ -12,6 +12,11 @@ from tests.examples.fake_console import FakeConsole
 from tests.examples.test_agents import INTAKE, TRIAGE
 
 
+@pytest.fixture(autouse=True)
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voter, "LOOK_SECONDS", 0.05)
+
+
 @pytest.fixture
 def waiting(
     console: FakeConsole, open_disputes: Callable[..., list[dict[str, Any]]], run_agent: Callable[..., None]

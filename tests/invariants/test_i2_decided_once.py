@@ -16,9 +16,9 @@ pytestmark = pytest.mark.django_db
 TABLES = (ToolCall, Decision, Approval, AuditEntry, OutboxEvent, Run, Span, Payload)
 STEPS = (
     "apps.gateway.services.intake.record_decision",
-    "apps.gateway.services.intake.audit.record",
-    "apps.gateway.services.intake.runs.add_span",
-    "apps.gateway.services.intake.outbox.add",
+    "apps.gateway.telling.audit.record",
+    "apps.gateway.telling.runs.add_span",
+    "apps.gateway.telling.outbox.add",
     "apps.gateway.services.intake.approvals.request_consent",
 )
 

@@ -12,17 +12,14 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from apps.audit import services as audit
-from apps.core import clock, outbox
+from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import ConnectorError, MeshError
-from apps.core.money import Money
 from apps.gateway.clients import call_connector, timeout_seconds
 from apps.gateway.deciding import Granted
-from apps.gateway.events import ToolCallFinished
 from apps.gateway.models import CallState, ToolCall
-from apps.runs import services as runs
-from apps.runs.models import RunState, SpanKind, SpanStatus
+from apps.gateway.telling import add_call_span, tell_end
+from apps.runs.models import SpanKind, SpanStatus
 from apps.vault import services as vault
 
 log = structlog.get_logger(__name__)
@@ -32,11 +29,6 @@ DEADLINE_MARGIN = dt.timedelta(seconds=3)
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF_SECONDS = 0.5
 
-RUN_STATE_FOR = {
-    CallState.SUCCEEDED: RunState.SUCCEEDED,
-    CallState.CANCELLED: RunState.CANCELLED,
-    CallState.HALTED: RunState.HALTED,
-}
 SPAN_STATUS_FOR = {CallState.SUCCEEDED: SpanStatus.OK, CallState.OUTCOME_UNKNOWN: SpanStatus.UNKNOWN}
 
 
@@ -150,49 +142,22 @@ def settle(
         _add_attempt_span(
             execution, SPAN_STATUS_FOR.get(state, SpanStatus.ERROR), started_at, kind=kind, note=call.error_sentence
         )
-        announce_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
+        tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
     return True
-
-
-def announce_end(call: ToolCall, *, actor: Actor, data: dict[str, Any] | None = None, reason: str = "") -> None:
-    """Audit entry and news of a call's end, and the end of a run that was opened for it. In the caller's
-    transaction.
-    """
-    audit.record(
-        actor,
-        f"tool_call.{call.state}",
-        subject_type="tool_call",
-        subject_id=call.id,
-        subject_name=call.tool.name,
-        process=call.process.slug,
-        environment=call.environment,
-        run_id=call.run_id,
-        outcome=call.state,
-        reason=reason or call.error_sentence,
-        data={"tool": call.tool.name, "result_digest": call.result.digest if call.result else None, **(data or {})},
-    )
-    outbox.add(ToolCallFinished(tool_call_id=str(call.id), run_id=str(call.run_id), state=call.state))
-    if call.run.is_implicit:
-        runs.end_run(run=call.run, state=RUN_STATE_FOR.get(CallState(call.state), RunState.FAILED), actor=actor)
 
 
 def _add_attempt_span(
     execution: Execution, status: SpanStatus, started_at: dt.datetime, *, kind: SpanKind = SpanKind.TOOL, note: str = ""
 ) -> None:
     call = execution.call
-    runs.add_span(
-        run_id=call.run_id,
-        tool_call_id=call.id,
-        kind=kind,
-        name=call.tool.name,
-        status=status,
+    add_call_span(
+        call,
+        kind,
+        status,
         started_at=started_at,
-        ended_at=clock.now(),
-        actor_name=call.agent.name,
         note=note,
-        money=Money(call.money_minor, call.currency)
-        if call.money_minor is not None and status == SpanStatus.OK
-        else None,
+        # money has moved only where the effect is certain
+        with_money=status == SpanStatus.OK,
         attributes={
             "attempt": call.attempt_count,
             "idempotency_key": call.idempotency_key,

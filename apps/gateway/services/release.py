@@ -10,17 +10,16 @@ import structlog
 from django.db import transaction
 
 from apps.approvals.models import Approval, ApprovalState
-from apps.audit import services as audit
-from apps.core import clock, locks, outbox
+from apps.core import clock, locks
 from apps.core.actor import Actor, system_actor
 from apps.core.errors import NotFound
 from apps.core.money import Money
 from apps.gateway.arguments import arguments_digest
-from apps.gateway.deciding import Granted, audit_data, call_digest, granted_tool, record_decision, verdict_on
-from apps.gateway.events import ToolCallDecided
+from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
-from apps.gateway.services.execution import Execution, announce_end, deadline_after, run_execution
+from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.stored import stored_request
+from apps.gateway.telling import money_of, tell_decision, tell_end
 from apps.halts.models import Mode
 from apps.halts.queries import Reach, halts_over
 from apps.policies.verdicts import Verdict
@@ -113,7 +112,7 @@ def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
         _invalidate(call, Changed("grant_gone", "The agent no longer holds the grant for this tool."))
         return None
     first = call.decisions.earliest("id")
-    money = Money(call.money_minor, call.currency) if call.money_minor is not None else None
+    money = money_of(call)
     verdict = verdict_on(
         agent=call.agent,
         tool=granted.tool,
@@ -184,27 +183,8 @@ def _start(call: ToolCall, granted: Granted, arguments: dict[str, Any]) -> Execu
     call.attempt_count = 1
     call.save(update_fields=["state", "executing_at", "deadline_at", "attempt_count"])
     runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=now)
-    _tell_release(call)
+    tell_decision(call, call.decisions.latest("id"), actor=RELEASE, code="tool_call.released")
     return Execution(call, granted, arguments, RELEASE, is_parked=True)
-
-
-def _tell_release(call: ToolCall) -> None:
-    decision = call.decisions.latest("id")
-    audit.record(
-        RELEASE,
-        "tool_call.released",
-        subject_type="tool_call",
-        subject_id=call.id,
-        subject_name=call.tool.name,
-        process=call.process.slug,
-        environment=call.environment,
-        run_id=call.run_id,
-        outcome=call.state,
-        data=audit_data(call, decision),
-    )
-    outbox.add(
-        ToolCallDecided(tool_call_id=str(call.id), run_id=str(call.run_id), outcome=decision.outcome, state=call.state)
-    )
 
 
 def _invalidate(call: ToolCall, changed: Changed) -> None:
@@ -236,4 +216,4 @@ def end_parked(
         ended_at=call.finished_at,
         note=call.error_sentence,
     )
-    announce_end(call, actor=actor, data=data)
+    tell_end(call, actor=actor, data=data)

@@ -1,0 +1,53 @@
+"""A request whose form and meaning are right, before anything of the moment is looked at."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from apps.accounts.models import User
+from apps.core.actor import Actor
+from apps.core.errors import Invalid
+from apps.core.money import Money
+from apps.gateway import arguments as args
+from apps.gateway.deciding import Granted, granted_tool
+from apps.gateway.requests import CallRequest
+from apps.registry.models import Agent, AgentCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for what: everything that does not depend on the moment."""
+
+    agent: Agent
+    credential: AgentCredential
+    actor: Actor
+    request: CallRequest
+    granted: Granted
+    money: Money | None
+    arguments_digest: str
+    on_behalf_of: UUID | None
+
+
+def checked(agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Asked:
+    """Raises NotFound for a tool without a grant and Invalid for arguments that miss its schema; writes nothing."""
+    granted = granted_tool(agent, request.tool)
+    args.check_arguments(granted.tool, request.arguments)
+    return Asked(
+        agent=agent,
+        credential=credential,
+        actor=actor,
+        request=request,
+        granted=granted,
+        money=args.money_in(granted.tool, request.arguments),
+        arguments_digest=args.arguments_digest(request.arguments),
+        on_behalf_of=_person_behind(request.on_behalf_of),
+    )
+
+
+def _person_behind(username: str) -> UUID | None:
+    if not username:
+        return None
+    person_id = User.objects.filter(username=username, is_active=True).values_list("id", flat=True).first()
+    if person_id is None:
+        errors = [{"pointer": "/on_behalf_of", "sentence": "Nobody here has this user name."}]
+        raise Invalid("on_behalf_of_unknown", f"There is no person called {username!r}.", errors=errors)
+    return person_id
