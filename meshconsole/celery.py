@@ -1,7 +1,6 @@
 """The Celery application. Messages carry ids only; the database is the truth and every queue can be rebuilt from it."""
 
 import os
-
 from typing import Any
 
 import structlog

@@ -54,6 +54,7 @@ class Runner:
         self._agent = agent
         self._poll_seconds: float = options.poll
         self._worker_count: int = options.workers
+        self._is_once: bool = options.once
         self._store = Store(options.state)
         self._trays = Trays(options.handovers or options.state.parent / "handovers")
         self._console = Console(options.console, Credentials.read(options.credentials, agent.slug))
@@ -64,13 +65,14 @@ class Runner:
     def stop(self) -> None:
         self._stop.set()
 
-    def run(self, *, once: bool) -> None:
-        """Work until told to stop; with `once` until all that is left waits for people."""
+    def run(self) -> None:
+        """Work until told to stop; with --once until all that is left waits for people."""
+        self._store.wake()
         for _ in range(self._worker_count):
             threading.Thread(target=self._work_turns, daemon=True).start()
         while not self._stop.is_set():
             has_news = self._listen()
-            if once and not has_news and self._store.is_at_rest():
+            if self._is_once and not has_news and not self._store.count(CaseState.OPEN):
                 return
             if not has_news:
                 self._stop.wait(self._poll_seconds)
@@ -144,7 +146,8 @@ class Runner:
     @contextmanager
     def _lend_patience(self) -> Iterator[int]:
         """One thread may sit and wait for one call, as long as another is left for the rest."""
-        has_seat = self._worker_count > 1 and self._long_poll.acquire(blocking=False)
+        may_sit = self._worker_count > 1 and not self._is_once
+        has_seat = may_sit and self._long_poll.acquire(blocking=False)
         try:
             yield LONG_POLL_SECONDS if has_seat else 0
         finally:
@@ -182,7 +185,7 @@ def main(agent: Agent, *, workers: int = 2, poll: float = 1.0) -> None:
     runner = Runner(agent, options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
-    runner.run(once=options.once)
+    runner.run()
     sys.stdout.flush()
     # Threads may sit in long polls for half a minute; all that counts is committed already.
     os._exit(0)

@@ -61,7 +61,9 @@ class Case:
         business_key = self.document.get("invoice_id", self.id)
         self.run_id = self.once(
             "open_run",
-            lambda: self._console.open_run(title=title, business_key=business_key, process=PROCESS),
+            lambda: self._console.open_run(
+                title=title, business_key=business_key, process=PROCESS, idempotency_key=f"{self.id}/run"
+            ),
         )
         return str(self.run_id)
 

@@ -106,9 +106,10 @@ class Console:
         timeout = httpx.Timeout(ANSWER_SECONDS + wait_seconds, connect=CONNECT_SECONDS)
         return self._tool_call(self._send("GET", f"/api/v1/tool-calls/{call_id}", params=query, timeout=timeout))
 
-    def open_run(self, *, title: str, business_key: str, process: str) -> str:
+    def open_run(self, *, title: str, business_key: str, process: str, idempotency_key: str) -> str:
+        headers = {"Idempotency-Key": idempotency_key}
         body = {"title": title, "business_key": business_key, "process": process}
-        answer = self._send("POST", "/api/v1/runs", json=body)
+        answer = self._send("POST", "/api/v1/runs", json=body, headers=headers)
         if answer.is_error:
             raise _refusal(answer)
         return str(answer.json()["id"])
@@ -123,8 +124,9 @@ class Console:
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Send with a valid token; one 401 is met with a new token. Raises Later when nobody could answer."""
         token = self._current_token(refused="")
+        headers = request.pop("headers", {})
         for _ in range(2):
-            answer = self._exchange(method, path, headers={"Authorization": f"Bearer {token}"}, **request)
+            answer = self._exchange(method, path, headers={**headers, "Authorization": f"Bearer {token}"}, **request)
             if answer.status_code != 401:
                 return answer
             token = self._current_token(refused=token)

@@ -81,6 +81,11 @@ class Store:
             self._changed.notify_all()
         return added
 
+    def wake(self) -> None:
+        """Have a look at every waiting case now: people may have decided while nobody listened."""
+        with self._changed:
+            self._connection.execute("UPDATE work SET state = 'open', due = ? WHERE state = 'waiting'", (time.time(),))
+
     def take(self) -> CaseRow | None:
         """The case due longest that nobody works on; waits a moment for one. `park` or `end` gives it back."""
         with self._changed:
@@ -132,11 +137,6 @@ class Store:
         with self._changed:
             row = self._connection.execute("SELECT count(*) FROM work WHERE state = ?", (state,)).fetchone()
         return int(row[0])
-
-    def is_at_rest(self) -> bool:
-        """Whether nothing is left to do now: all that is not done waits for people and is not due."""
-        with self._changed:
-            return not self._busy and not self.count(CaseState.OPEN) and self._due_row() is None
 
     def _due_row(self) -> tuple[str, str] | None:
         rows = self._connection.execute(

@@ -17,11 +17,13 @@ from examples.order_to_cash.catalogue.schemas import (
     REFERENCE,
     SENTENCE,
     TITLE,
+    Schema,
     arguments,
     result,
 )
+from examples.order_to_cash.systems.invoices import STATUS_CONDITIONS
+from examples.order_to_cash.systems.postings import CREDIT_MEMO, REASONS, WRITE_OFF
 
-CREDIT_REASONS = ("price_mismatch", "short_delivery", "duplicate", "goodwill")
 CONNECTOR_NAMES = {"erp": "ERP", "crm": "CRM", "ticketing": "Ticketing"}
 TIMEOUT_SECONDS = 5
 BREAKER = {"error_rate": 0.5, "window_seconds": 30, "min_calls": 10, "cooldown_seconds": 10}
@@ -68,6 +70,16 @@ def _write(name: str, title: str, says: str, method: str, path: str, **more: Any
     return _tool(name, title, says, {"method": method, "path": path, "body": "/"}, effect="write", **more)
 
 
+def _posting_arguments(kind: str) -> Schema:
+    return arguments(
+        invoice_id=INVOICE_ID,
+        customer_id=CUSTOMER_ID,
+        amount=AMOUNT,
+        currency=CURRENCY,
+        reason_code={"enum": list(REASONS[kind])},
+    )
+
+
 ERP_READS = [
     _read(
         "erp.get_invoice",
@@ -89,7 +101,7 @@ ERP_READS = [
         data_classes=["financial"],
         input_schema=arguments(
             customer_id=CUSTOMER_ID,
-            status={"enum": ["open", "overdue", "disputed", "settled", "written_off"]},
+            status={"enum": list(STATUS_CONDITIONS)},
             limit=PAGE_SIZE,
         ),
         output_schema=result(items=ITEMS),
@@ -140,13 +152,7 @@ ERP_WRITES = [
         money=MONEY,
         entity=INVOICE,
         data_classes=["financial"],
-        input_schema=arguments(
-            invoice_id=INVOICE_ID,
-            customer_id=CUSTOMER_ID,
-            amount=AMOUNT,
-            currency=CURRENCY,
-            reason_code={"enum": list(CREDIT_REASONS)},
-        ),
+        input_schema=_posting_arguments(CREDIT_MEMO),
         output_schema=result("id"),
     ),
     _tool(
@@ -174,13 +180,7 @@ ERP_WRITES = [
         money=MONEY,
         entity=INVOICE,
         data_classes=["financial"],
-        input_schema=arguments(
-            invoice_id=INVOICE_ID,
-            customer_id=CUSTOMER_ID,
-            amount=AMOUNT,
-            currency=CURRENCY,
-            reason_code={"enum": ["unexplained_balance", "uncollectible"]},
-        ),
+        input_schema=_posting_arguments(WRITE_OFF),
         output_schema=result("id"),
     ),
 ]
