@@ -63,7 +63,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "apps.core.middleware.request_context",
-    "apps.core.pages.limit_body",
+    "apps.core.pages.refuse_unreadable",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -232,6 +232,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "apps.core.rest.problem_response",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
+    # escaped, so that a lone surrogate in a business system's answer is carried on and breaks nothing
+    "UNICODE_JSON": False,
     "DATETIME_FORMAT": "iso-8601",
 }
 SPECTACULAR_SETTINGS = {

@@ -93,7 +93,7 @@ class LiveConsole:
         }
 
     def prepare(self) -> None:
-        """Schema, static files, and the order-to-cash world. The first installation of a session serves as the template."""
+        """Schema, static files, and the order-to-cash world. The first installation of a session is the template."""
         if LiveConsole.template is None:
             self.manage("migrate", "--noinput")
             self.manage("collectstatic", "--noinput")

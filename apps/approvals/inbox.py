@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils.http import urlencode
 
 from apps.approvals.models import Approval, ApprovalState, RejectReason, Stage, Verdict, Vote
 from apps.approvals.queries import (
@@ -87,7 +88,7 @@ def queue_for(actor: Actor, *, view: str, cursor: str | None) -> Queue:
     summary = summary_of(approvals)
     return Queue(
         view=view,
-        url=f"{reverse('inbox')}?view={view}",
+        url=f"{reverse('inbox')}?{urlencode({'view': view} | ({'after': cursor} if cursor else {}))}",
         tabs=_tabs(view, summary),
         rows=rows,
         summary=summary,

@@ -14,7 +14,7 @@ from apps.halts.models import Halt, Scope
 from apps.halts.queries import Target
 from apps.registry.models import Agent
 from apps.registry.permissions import AUDIT, HALT
-from apps.registry.queries import agents_visible_to, processes_where
+from apps.registry.queries import agents_visible_to, processes_visible_to, processes_where
 from apps.runs.models import Run, RunState
 
 
@@ -29,14 +29,17 @@ class HaltPreview:
     waiting_sums: list[Money]
 
 
-def preview_of(target: Target, environment: str) -> HaltPreview:
-    """Counted over the whole scope, whoever asks: the person who stops must know what stops."""
-    calls = ToolCall.objects.filter(_calls_in(target), environment=environment)
+def preview_of(actor: Actor, target: Target, environment: str) -> HaltPreview:
+    """Counted over what the actor sees of the scope (I13)."""
+    seen = Q(process__in=processes_visible_to(actor))
+    calls = ToolCall.objects.filter(_calls_in(target), seen, environment=environment)
     waiting = calls.filter(state=CallState.AWAITING_APPROVAL)
     sums = waiting.exclude(currency="").order_by("currency").values_list("currency").annotate(total=Sum("money_minor"))
     return HaltPreview(
-        agent_count=_agents_in(target, environment).count(),
-        open_run_count=Run.objects.filter(_runs_in(target), environment=environment, state=RunState.OPEN).count(),
+        agent_count=_agents_in(target, environment).filter(seen).count(),
+        open_run_count=Run.objects.filter(_runs_in(target), seen, environment=environment, state=RunState.OPEN)
+        .distinct()
+        .count(),
         executing=list(
             calls.filter(state=CallState.EXECUTING).select_related("tool", "agent").order_by("executing_at")[:20]
         ),

@@ -11,8 +11,10 @@ VARY = ("HX-Request", "HX-Boosted", "HX-History-Restore-Request")
 
 def wants_partial(request: HttpRequest) -> bool:
     """True when htmx asks for a part; a boosted link or a restored history entry needs the whole page."""
-    htmx = request.htmx  # type: ignore[attr-defined]
-    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+    htmx = getattr(request, "htmx", None)
+    if not htmx:  # a refusal may come before the middleware that sets it
+        return False
+    return not htmx.boosted and not htmx.history_restore_request
 
 
 def page_or_part(

@@ -1,7 +1,8 @@
 """Money: whole minor units and an ISO 4217 code. Never summed across currencies, never a float."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from babel import UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision, is_currency
@@ -10,6 +11,8 @@ from apps.core.errors import Invalid
 
 # PostgreSQL's bigint, and what RFC 8785 can carry exactly
 MAX_MINOR = 2**53 - 1
+# no exponents, no underscores, nothing that Decimal would understand and a ledger would not
+AMOUNT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,10})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,14 @@ class Money:
         """
         if not isinstance(currency, str) or not is_currency(currency):
             raise Invalid("money.unknown_currency", f"{currency!r} is not a currency code.")
-        try:
-            value = Decimal(amount) if isinstance(amount, str | int) and not isinstance(amount, bool) else None
-        except InvalidOperation:
-            value = None
-        if value is None or not value.is_finite():
-            raise Invalid("money.not_an_amount", f"{amount!r} is not an amount of money.")
+        if isinstance(amount, bool) or not isinstance(amount, str | int) or not AMOUNT.fullmatch(str(amount)):
+            raise Invalid("money.not_an_amount", "This is not an amount of money.")
+        value = Decimal(amount)
         minor = value.scaleb(get_currency_precision(currency))
         if minor != minor.to_integral_value() or abs(minor) > MAX_MINOR:
-            raise Invalid("money.not_an_amount", f"{amount} has more decimals than {currency} knows, or is too large.")
+            raise Invalid(
+                "money.not_an_amount", f"The amount has more decimals than {currency} knows, or is too large."
+            )
         return cls(int(minor), currency)
 
     def __str__(self) -> str:

@@ -21,13 +21,17 @@ def refuse(request: HttpRequest, error: MeshError) -> HttpResponse:
     return problem_json(error) if request.path.startswith(PROGRAM_PATHS) else error_page(request, error)
 
 
-def limit_body(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse a large body before anything reads it: DRF's parsers read the stream past Django's own limit."""
+def refuse_unreadable(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Refuse what nothing behind could take: a body over the limit (DRF's parsers read the stream past Django's own),
+    and NUL in the address, which PostgreSQL's text cannot hold.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         length = request.headers.get("Content-Length") or "0"
         if length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return refuse(request, TooLarge("request.too_large", "The body is larger than 1 MiB."))
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            return refuse(request, BadRequest("request.bad", "The address holds a character that no text has."))
         return get_response(request)
 
     return middleware

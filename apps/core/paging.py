@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Field, Model, Q, QuerySet
 
 from apps.core.errors import Invalid
-from apps.core.ids import parse_uuid
 
 M = TypeVar("M", bound=Model)
 
@@ -35,7 +35,7 @@ def page_of(
     """
     rows = rows.order_by(*order)
     if cursor:
-        rows = rows.filter(_after(order, _decode(cursor, order)))
+        rows = rows.filter(_after(order, _decode(cursor, order, rows.model)))
     items = list(rows[: size + 1])
     if len(items) <= size:
         return Page(items=items, next=None)
@@ -68,19 +68,24 @@ def _encode(values: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(texts).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, order: tuple[str, ...]) -> list[Any]:
+def _decode(cursor: str, order: tuple[str, ...], model: type[Model]) -> list[Any]:
+    """The values of a cursor, each of its column's type."""
     try:
         texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        values = [_value(text) for text in texts]
-    except (ValueError, TypeError, RecursionError):
+        values = [
+            _column(model, column).to_python(text)
+            for column, text in zip(order, texts, strict=True)
+            if isinstance(text, str)
+        ]
+    except (ValueError, TypeError, RecursionError, ValidationError):
         values = []
-    if len(values) != len(order):
+    if len(values) != len(order) or None in values:
         raise Invalid("page.bad_cursor", "That cursor was not made here.")
     return values
 
 
-def _value(text: str) -> Any:
-    """A sequence number, a UUID or a moment: the only keys lists are ordered by."""
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return int(text)
-    return parse_uuid(text) or dt.datetime.fromisoformat(text)
+def _column(model: type[Model], name: str) -> "Field[Any, Any]":
+    field = model._meta.get_field(name.lstrip("-"))
+    if not isinstance(field, Field):
+        raise TypeError(f"{name} is no column")
+    return field

@@ -1,6 +1,7 @@
 """Arguments: checked against the tool's schema, and what they mean (money, entity, sentence)."""
 
 from functools import lru_cache
+from string import Formatter
 from typing import Any
 
 import jsonschema_rs
@@ -21,11 +22,14 @@ def _validator(schema: bytes) -> Any:
 
 def schema_errors(schema: dict[str, Any], document: Any) -> list[dict[str, str]]:
     """Every way in which the document misses the schema, as JSON pointer and sentence; [] when it fits."""
-    errors = _validator(canonical_bytes(schema)).iter_errors(document)
-    return [
-        {"pointer": "".join(f"/{_escape(step)}" for step in error.instance_path), "sentence": error.message}
-        for error, _ in zip(errors, range(ERRORS_SHOWN), strict=False)
-    ]
+    try:
+        errors = _validator(canonical_bytes(schema)).iter_errors(document)
+        return [
+            {"pointer": "".join(f"/{_escape(step)}" for step in error.instance_path), "sentence": error.message}
+            for error, _ in zip(errors, range(ERRORS_SHOWN), strict=False)
+        ]
+    except ValueError:  # nested deeper than the validator goes
+        return [{"pointer": "", "sentence": "Nested too deeply."}]
 
 
 def _escape(step: object) -> str:
@@ -34,8 +38,18 @@ def _escape(step: object) -> str:
 
 def check_arguments(tool: Tool, arguments: dict[str, Any]) -> None:
     """Raise Invalid (422) with a pointer for each error."""
-    if errors := schema_errors(tool.input_schema, arguments):
+    if errors := schema_errors(tool.input_schema, arguments) or _path_errors(tool, arguments):
         raise Invalid("arguments_invalid", f"The arguments do not fit {tool.name}.", errors=errors)
+
+
+def _path_errors(tool: Tool, arguments: dict[str, Any]) -> list[dict[str, str]]:
+    """What becomes a segment of the URL must stay one: nothing empty, nothing that climbs, nothing with a structure."""
+    names = [name for _, name, _, _ in Formatter().parse(tool.request["path"]) if name]
+    return [
+        {"pointer": f"/{_escape(name)}", "sentence": "Must be a plain value that can stand in a URL path."}
+        for name in names
+        if not isinstance(arguments.get(name), str | int) or str(arguments[name]).strip(".") == ""
+    ]
 
 
 def arguments_digest(arguments: dict[str, Any]) -> str:
@@ -52,16 +66,25 @@ def money_in(tool: Tool, arguments: dict[str, Any]) -> Money | None:
     if not tool.has_money:
         return None
     try:
-        return Money.parse(resolve(arguments, tool.money_amount), resolve(arguments, tool.money_currency))
+        money = Money.parse(resolve(arguments, tool.money_amount), resolve(arguments, tool.money_currency))
     except Invalid as error:
-        raise Invalid(
-            error.code, error.sentence, errors=[{"pointer": tool.money_amount, "sentence": error.sentence}]
-        ) from None
+        raise _bad_money(tool, error.code, error.sentence) from None
+    if money.minor < 0:
+        # a limit that asks for "at most" would take a negative amount for a small one
+        raise _bad_money(tool, "money.negative", "Money is never negative here; the tool says which way it moves.")
+    return money
+
+
+def _bad_money(tool: Tool, code: str, sentence: str) -> Invalid:
+    return Invalid(code, sentence, errors=[{"pointer": tool.money_amount, "sentence": sentence}])
 
 
 def entity_in(tool: Tool, arguments: dict[str, Any]) -> tuple[str, str]:
     """(type, id) of the business record the call is about; empty strings where the tool names none."""
     value = resolve(arguments, tool.entity_pointer) if tool.entity_pointer else None
+    if "\x00" in str(value):
+        errors = [{"pointer": tool.entity_pointer, "sentence": "Holds a character that no name has."}]
+        raise Invalid("arguments_invalid", f"The arguments do not fit {tool.name}.", errors=errors)
     return (tool.entity_type, str(value)[:120]) if value is not None else ("", "")
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import socket
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -107,18 +108,12 @@ def _client(process_id: int) -> httpx.Client:
 def _send(outgoing: Outgoing, timeout: float, tool: Tool) -> bytes:
     """The body of a 2xx answer. What is known of the effect goes with every other."""
     client = _client(os.getpid())
+    end = time.monotonic() + timeout
+    request = _request(client, outgoing, timeout, tool)
     try:
-        request = client.build_request(
-            outgoing.method,
-            outgoing.url,
-            params=outgoing.query or None,
-            headers=outgoing.headers,
-            json=outgoing.body,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
-        )
         response = client.send(request, stream=True)
         try:
-            body = _read(response)
+            body = _read(response, end)
         finally:
             response.close()
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
@@ -134,10 +129,32 @@ def _send(outgoing: Outgoing, timeout: float, tool: Tool) -> bytes:
     raise _refusal(tool, response.status_code, body)
 
 
-def _read(response: httpx.Response) -> bytes:
+def _request(client: httpx.Client, outgoing: Outgoing, timeout: float, tool: Tool) -> httpx.Request:
+    try:
+        return client.build_request(
+            outgoing.method,
+            outgoing.url,
+            params=outgoing.query or None,
+            headers=outgoing.headers,
+            json=outgoing.body,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
+        )
+    except (httpx.InvalidURL, ValueError):
+        raise ConnectorError(
+            "connector.cannot_ask",
+            f"These arguments cannot be put into a request to {tool.connector.name}.",
+            effect="none",
+            permanent=True,
+        ) from None
+
+
+def _read(response: httpx.Response, end: float) -> bytes:
+    """The whole body by `end` (monotonic): httpx times each read alone, so a system that drips would go on for ever."""
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
+        if time.monotonic() > end:
+            raise httpx.ReadTimeout("the answer dripped in too slowly")
         if len(body) > MAX_ANSWER_BYTES:
             raise _uncertain("connector.answer_too_large", "The answer is larger than 1 MiB.")
     return bytes(body)
@@ -172,22 +189,24 @@ def _own_words(body: bytes) -> str:
 
 def _checked_result(tool: Tool, body: bytes) -> Any:
     try:
-        result = json.loads(body) if body.strip() else {}
+        result = json.loads(body, parse_constant=_no_constant) if body.strip() else {}
     except (ValueError, RecursionError):
         raise _uncertain(
             "connector.bad_answer", f"{tool.connector.name} answered something that is not JSON."
         ) from None
     if tool.output_schema is not None and (errors := schema_errors(tool.output_schema, result)):
-        where = errors[0]["pointer"] or "its root"
-        raise _uncertain(
-            "connector.bad_answer", f"The answer of {tool.connector.name} does not have the agreed form at {where}."
-        )
+        sentence = f"The answer of {tool.connector.name} does not have the agreed form."
+        raise _uncertain("connector.bad_answer", sentence, words=errors[0]["sentence"][:300])
     return result
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _unreachable(tool: Tool) -> ConnectorError:
     return ConnectorError("connector.unreachable", f"{tool.connector.name} cannot be reached.", effect="none")
 
 
-def _uncertain(code: str, sentence: str) -> ConnectorError:
-    return ConnectorError(code, sentence, effect="unknown")
+def _uncertain(code: str, sentence: str, *, words: str = "") -> ConnectorError:
+    return ConnectorError(code, sentence, effect="unknown", words=words)

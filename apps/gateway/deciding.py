@@ -38,10 +38,12 @@ def granted_tool(agent: Agent, tool_name: str) -> Granted:
     )
     if grant is None:
         raise NotFound("tool_not_found", f"This agent has no tool called {tool_name!r}.")
-    endpoint = ConnectorEndpoint.objects.filter(
-        connector_id=grant.tool.connector_id, environment=agent.environment
-    ).first()
-    return Granted(tool=grant.tool, endpoint=endpoint)
+    return Granted(tool=grant.tool, endpoint=endpoint_of(grant.tool, agent.environment))
+
+
+def endpoint_of(tool: Tool, environment: str) -> ConnectorEndpoint | None:
+    """Where the tool's system is reached in this environment, None where it is not set up."""
+    return ConnectorEndpoint.objects.filter(connector_id=tool.connector_id, environment=environment).first()
 
 
 def verdict_on(

@@ -67,6 +67,8 @@ class ToolCall(models.Model):
     error_sentence = models.CharField(max_length=500, blank=True)
     halt_id = models.UUIDField(null=True)
     attempt_count = models.PositiveSmallIntegerField(default=0)
+    may_have_effect = models.BooleanField(default=False, help_text="Some attempt so far is not known to have had none")
+    absence_count = models.PositiveSmallIntegerField(default=0, help_text="How often a lookup did not find the effect")
     requested_at = models.DateTimeField()
     executing_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)

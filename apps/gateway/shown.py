@@ -81,17 +81,16 @@ def refusal_for(call: ToolCall, decision: Decision | None, halt: Halt | None, *,
     if call.state == CallState.DENIED and decision is not None:
         return NotAllowed("denied", call.error_sentence, **resource)
     if call.state == CallState.HALTED:
-        return Halted("halted", _halt_sentence(call, halt), **resource, halt=_halt(call, halt))
+        return Halted(
+            "halted",
+            halt.sentence if halt else call.error_sentence or "A halt covers this call.",
+            **resource,
+            halt=_halt(call, halt),
+        )
     if call.state in (CallState.FAILED, CallState.OUTCOME_UNKNOWN):
         sentence = call.error_sentence or "The business system did not do what it was asked."
         return ConnectorError(call.error_code or call.state, sentence, effect="", **resource)
     return None
-
-
-def _halt_sentence(call: ToolCall, halt: Halt | None) -> str:
-    if halt is None:
-        return call.error_sentence or "A halt covers this call."
-    return f"{halt.get_mode_display().split(':')[0]} on {halt.scope_name}: {halt.get_reason_code_display().lower()}."
 
 
 def _halt(call: ToolCall, halt: Halt | None) -> dict[str, Any] | None:

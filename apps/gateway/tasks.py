@@ -19,11 +19,15 @@ def recover_tool_call(call_id: str) -> None:
 
 @shared_task
 def recover_tool_calls() -> None:
-    """Every second: calls past their deadline, and calls whose release was lost or waited for a halt."""
+    """Every second: calls past their deadline, calls whose release was lost or waited for a halt, stops whose news was
+    lost.
+    """
     for call_id in services.overdue_calls():
         recover_tool_call.delay(str(call_id))
     for call_id in services.resolved_but_parked_calls():
         release_tool_call.delay(str(call_id))
+    for halt_id in services.stops_to_carry_out():
+        end_calls_under.delay(str(halt_id))
 
 
 @shared_task

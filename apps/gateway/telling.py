@@ -96,11 +96,10 @@ def tell_end(call: ToolCall, *, actor: Actor, data: dict[str, Any] | None = None
     """A call's end, whatever it is: audit entry, news, and the end of a run that was opened for this call alone."""
     data = {"result_digest": call.result.digest if call.result else None, **(data or {})}
     record_call(actor, f"tool_call.{call.state}", call, outcome=call.state, reason=call.error_sentence, data=data)
-    tell_end_of_run(call, actor=actor)
+    tell_end_of_run(call)
 
 
-def tell_end_of_run(call: ToolCall, *, actor: Actor) -> None:
+def tell_end_of_run(call: ToolCall) -> None:
     """News of the end, and the end of a run that was opened for this call alone."""
     outbox.add(ToolCallFinished(tool_call_id=str(call.id), run_id=str(call.run_id), state=call.state))
-    if call.run.is_implicit:
-        runs.end_run(run=call.run, state=RUN_STATE_FOR.get(CallState(call.state), RunState.FAILED), actor=actor)
+    runs.end_implicit_run(call.run_id, state=RUN_STATE_FOR.get(CallState(call.state), RunState.FAILED))

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, person_of
+from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.paging import page_of, page_size
 from apps.halts import services
@@ -55,7 +56,7 @@ class Halts(APIView):
             reason=data.get("reason") or "",
             expires_at=data.get("expires_at"),
         )
-        return Response(halt_resource(halt), status=201)
+        return Response(halt_resource(halt, actor_of(request)), status=201)
 
     @extend_schema(
         operation_id="halt_list",
@@ -73,7 +74,8 @@ class Halts(APIView):
         page = page_of(
             halts, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
         )
-        return Response({"items": [halt_resource(halt) for halt in page.items], "next": page.next})
+        actor = actor_of(request)
+        return Response({"items": [halt_resource(halt, actor) for halt in page.items], "next": page.next})
 
 
 class HaltDetail(APIView):
@@ -81,7 +83,8 @@ class HaltDetail(APIView):
 
     @extend_schema(operation_id="halt_read", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, halt_id: UUID) -> Response:
-        return Response(halt_resource(halt_for(actor_of(request), halt_id)))
+        actor = actor_of(request)
+        return Response(halt_resource(halt_for(actor, halt_id), actor))
 
 
 class HaltLift(APIView):
@@ -93,10 +96,17 @@ class HaltLift(APIView):
         body = LiftSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         halt = services.lift_halt(actor=actor_of(request), halt_id=halt_id, reason=body.validated_data["reason"])
-        return Response(halt_resource(halt))
+        return Response(halt_resource(halt, actor_of(request)))
 
 
-def halt_resource(halt: Halt) -> dict[str, Any]:
+def halt_resource(halt: Halt, actor: Actor) -> dict[str, Any]:
+    """A halt as this actor may know it: who placed it and in which words is for people."""
+    people_only = {
+        "reason": halt.reason,
+        "placed_by": halt.placed_by_name,
+        "lifted_by": halt.lifted_by_name or None,
+        "lift_reason": halt.lift_reason,
+    }
     return {
         "id": str(halt.id),
         "scope": {
@@ -107,10 +117,8 @@ def halt_resource(halt: Halt) -> dict[str, Any]:
         "environment": halt.environment,
         "mode": halt.mode,
         "reason_code": halt.reason_code,
-        "reason": halt.reason,
-        "placed_by": halt.placed_by_name,
         "placed_at": rfc3339(halt.placed_at),
         "expires_at": rfc3339(halt.expires_at),
-        "lifted_by": halt.lifted_by_name or None,
         "lifted_at": rfc3339(halt.lifted_at),
+        **({} if actor.is_agent else people_only),
     }

@@ -74,6 +74,13 @@ class Halt(models.Model):
     def __str__(self) -> str:
         return f"{self.mode} of {self.scope_name}"
 
+    @property
+    def sentence(self) -> str:
+        """What an agent may know: how, what and the kind of reason, never the operator's own words."""
+        return (
+            f"{Mode(self.mode).label.split(':')[0]} on {self.scope_name}: {ReasonCode(self.reason_code).label.lower()}."
+        )
+
     def effective_mode(self, now: dt.datetime) -> Mode:
         """A stop past its expiry is a hold."""
         return Mode.HOLD if self.mode == Mode.STOP and self.expires_at <= now else Mode(self.mode)

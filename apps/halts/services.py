@@ -16,7 +16,7 @@ from apps.halts.models import Halt, Mode, ReasonCode, Scope
 from apps.halts.queries import Target, halt_for, target_for
 from apps.registry.models import Environment
 from apps.registry.permissions import HALT
-from apps.registry.queries import processes_where
+from apps.registry.queries import holds_mesh_wide, processes_where
 
 DEFAULT_DURATION = dt.timedelta(hours=4)
 LONGEST_DURATION = dt.timedelta(days=30)
@@ -78,7 +78,7 @@ def lift_halt(*, actor: Actor, halt_id: UUID, reason: str) -> Halt:
         target = target_for(
             actor, scope_type=halt.scope_type, reference=str(halt.scope_id or ""), environment=halt.environment
         )
-        if _haltable(actor, target) != set(target.processes):
+        if not _may_lift(actor, target):
             raise NotAllowed(
                 "halt.lift_not_allowed", f"Lifting this needs an operator of every process that {target.name} touches."
             )
@@ -97,6 +97,13 @@ def lift_halt(*, actor: Actor, halt_id: UUID, reason: str) -> Halt:
 def may_place(actor: Actor, target: Target) -> bool:
     """Whether this actor could halt the target. For faces that hide what would be refused."""
     return bool(_haltable(actor, target))
+
+
+def _may_lift(actor: Actor, target: Target) -> bool:
+    """All of what it touches; and where that is nothing any more, the whole mesh."""
+    if not target.processes:
+        return holds_mesh_wide(actor, HALT)
+    return _haltable(actor, target) == set(target.processes)
 
 
 def _haltable(actor: Actor, target: Target) -> set[UUID]:

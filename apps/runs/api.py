@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of
 from apps.core.clock import rfc3339
-from apps.core.errors import NotAllowed
+from apps.core.errors import Invalid, NotAllowed, NotFound
 from apps.core.paging import page_of, page_size
 from apps.registry.requests import agent_of
 from apps.runs import services
@@ -45,6 +45,7 @@ class Runs(APIView):
             actor=actor_of(request),
             title=body.validated_data["title"],
             business_key=body.validated_data["business_key"],
+            idempotency_key=_idempotency_key(request),
         )
         return Response(_run(run), status=201)
 
@@ -77,12 +78,21 @@ class RunDetail(APIView):
 
     @extend_schema(operation_id="run_end", request=RunEndSerializer, responses={200: OpenApiTypes.OBJECT})
     def patch(self, request: Request, run_id: UUID) -> Response:
-        agent_of(request)
         body = RunEndSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         actor = actor_of(request)
-        run = services.end_run(run=run_for(actor, run_id), state=RunState(body.validated_data["state"]), actor=actor)
+        found = run_for(actor, run_id)
+        if found.environment != agent_of(request).agent.environment:
+            raise NotFound("run.not_found", "There is no such run.")
+        run = services.end_run(run=found, state=RunState(body.validated_data["state"]), actor=actor)
         return Response(_run(run))
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > 200 or not key.isprintable() or not key.isascii():
+        raise Invalid("run.bad_key", "An idempotency key has up to 200 printable ASCII characters.")
+    return key
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Runs, and the spans that say what happened in them."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 from apps.core.ids import uuid7
 from apps.registry.models import Agent, Environment, Process
@@ -28,13 +29,22 @@ class Run(models.Model):
     state = models.CharField(max_length=20, choices=RunState.choices, default=RunState.OPEN)
     is_implicit = models.BooleanField(default=False)
     call_count = models.PositiveIntegerField(default=0)
-    started_at = models.DateTimeField()
+    idempotency_key = models.CharField(max_length=200, blank=True)
+    # by the clock that halts are placed by: a drain compares the two
+    started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
             models.Index(fields=["process", "-id"], name="run_process"),
             models.Index(fields=["business_key", "-id"], name="run_business_key"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["opened_by", "idempotency_key"],
+                name="one_run_per_key",
+                condition=~models.Q(idempotency_key=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,8 +4,8 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
 
 from apps.audit import services as audit
 from apps.core import clock
@@ -19,39 +19,50 @@ from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
 ENDS_BY_AGENT = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
-def open_run(*, agent: Agent, actor: Actor, title: str, business_key: str = "", is_implicit: bool = False) -> Run:
-    """Begin a piece of work. A run that a single call opened is `is_implicit` and ends with that call."""
-    with transaction.atomic():
-        run = Run.objects.create(
-            process_id=agent.process_id,
-            environment=agent.environment,
-            opened_by=agent,
-            title=title[:200],
-            business_key=business_key[:120],
-            is_implicit=is_implicit,
-            call_count=1 if is_implicit else 0,
-            started_at=clock.now(),
-        )
-        if not is_implicit:
-            audit.record(
-                actor,
-                "run.opened",
-                subject_type="run",
-                subject_id=run.id,
-                subject_name=run.title,
-                process=agent.process.slug,
-                environment=run.environment,
-                run_id=run.id,
-            )
+def open_run(
+    *,
+    agent: Agent,
+    actor: Actor,
+    title: str,
+    business_key: str = "",
+    idempotency_key: str = "",
+    is_implicit: bool = False,
+) -> Run:
+    """Begin a piece of work. Under a key the agent has used before it is the run that was begun then.
+
+    A run that a single call opened is `is_implicit` and ends with that call.
+    """
+    run = Run(
+        process_id=agent.process_id,
+        environment=agent.environment,
+        opened_by=agent,
+        title=title[:200],
+        business_key=business_key[:120],
+        idempotency_key=idempotency_key,
+        is_implicit=is_implicit,
+        call_count=1 if is_implicit else 0,
+    )
+    if is_implicit:
+        run.save(force_insert=True)
+        return run
+    try:
+        with transaction.atomic():
+            run.save(force_insert=True)
+            _record(actor, "run.opened", run)
+    except IntegrityError:
+        # the agent asks again because it does not know whether it was heard
+        return Run.objects.select_related("process").get(opened_by=agent, idempotency_key=idempotency_key)
     return run
 
 
 def join_run(*, run_id: UUID, agent: Agent) -> Run:
-    """Count one more call into an open run of the agent's own process. Raises NotFound or Conflict."""
-    joined = Run.objects.filter(
-        id=run_id, process_id=agent.process_id, environment=agent.environment, state=RunState.OPEN
-    ).update(call_count=F("call_count") + 1)
-    run = Run.objects.filter(id=run_id, process_id=agent.process_id, environment=agent.environment).first()
+    """Count one more call into an open run of the agent's own process. Raises NotFound or Conflict.
+
+    A run with two calls is no longer the affair of one: it ends when an agent says so.
+    """
+    mine = Run.objects.filter(id=run_id, process_id=agent.process_id, environment=agent.environment)
+    joined = mine.filter(state=RunState.OPEN).update(call_count=F("call_count") + 1, is_implicit=False)
+    run = mine.first()
     if run is None:
         raise NotFound("run.not_found", "There is no such run in this agent's process.")
     if not joined:
@@ -60,29 +71,46 @@ def join_run(*, run_id: UUID, agent: Agent) -> Run:
 
 
 def end_run(*, run: Run, state: str, actor: Actor) -> Run:
-    """End an open run. The same end twice is no error; another end is."""
-    if state not in RunState.values or state == RunState.OPEN:
+    """End an open run because an agent says so. The same end twice is no error; another end is."""
+    if state not in ENDS_BY_AGENT:
         raise Invalid("run.bad_state", f"A run ends as one of {', '.join(ENDS_BY_AGENT)}.")
     with transaction.atomic():
-        changed = Run.objects.filter(id=run.id, state=RunState.OPEN).update(state=state, ended_at=clock.now())
-        run.refresh_from_db()
-        if not changed:
-            if run.state == state:
-                return run
+        # only what agents opened: a run that a single call opened ends with it
+        changed = Run.objects.filter(id=run.id, state=RunState.OPEN, is_implicit=False).update(
+            state=state, ended_at=clock.now()
+        )
+        run.refresh_from_db(fields=["state", "ended_at", "is_implicit"])
+        if changed:
+            _record(actor, "run.ended", run, outcome=state)
+        elif run.is_open:
+            raise Conflict("run.of_one_call", "This run belongs to a single call and ends with it.")
+        elif run.state != state:
             raise Conflict("run.ended", f"This run has ended already: {run.get_state_display().lower()}.")
-        if not run.is_implicit:
-            audit.record(
-                actor,
-                "run.ended",
-                subject_type="run",
-                subject_id=run.id,
-                subject_name=run.title,
-                process=run.process.slug,
-                environment=run.environment,
-                run_id=run.id,
-                outcome=state,
-            )
     return run
+
+
+def end_implicit_run(run_id: UUID, *, state: RunState) -> None:
+    """End the run of a single call with that call. Whatever became of the run meanwhile, the call's end goes on."""
+    Run.objects.filter(id=run_id, state=RunState.OPEN, is_implicit=True).update(state=state, ended_at=clock.now())
+
+
+def halt_runs(runs: QuerySet[Run]) -> int:
+    """A stop ends what is open; returns how many runs that were."""
+    return runs.filter(state=RunState.OPEN).update(state=RunState.HALTED, ended_at=clock.now())
+
+
+def _record(actor: Actor, code: str, run: Run, *, outcome: str = "") -> None:
+    audit.record(
+        actor,
+        code,
+        subject_type="run",
+        subject_id=run.id,
+        subject_name=run.title,
+        process=run.process.slug,
+        environment=run.environment,
+        run_id=run.id,
+        outcome=outcome,
+    )
 
 
 def add_span(

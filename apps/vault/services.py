@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from apps.core import clock
-from apps.core.canonical import canonical_bytes
 from apps.core.ids import uuid7
 from apps.vault.models import Payload
 
@@ -32,7 +31,8 @@ def store(*documents: Document) -> list[Payload]:
 
 
 def _payload(document: Document, now: Any) -> Payload:
-    body = canonical_bytes(document.body)
+    # not canonical: a business system may answer numbers that RFC 8785 cannot carry, and its answer must not be lost
+    body = json.dumps(document.body, allow_nan=False, separators=(",", ":")).encode()
     salt = os.urandom(SALT_BYTES)
     return Payload(
         id=uuid7(),

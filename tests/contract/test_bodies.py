@@ -216,3 +216,14 @@ def test_a_time_without_its_zone_is_no_time(writers: Writers) -> None:
     assert problem_of(answer) == (422, "input.invalid")
     assert pointers_of(answer) == {"/expires_at"}
     assert contents() == before
+
+
+@pytest.mark.parametrize("path", ["/halts/", "/accounts/login/", "/nowhere/"])
+def test_a_page_refuses_a_large_form_with_a_page(writers: Writers, path: str) -> None:
+    before = contents()
+    form = b"reason=" + b"x" * 2048 * KIB
+    answer = writers.clients["omar"].generic("POST", path, form, content_type="application/x-www-form-urlencoded")
+
+    assert answer.status_code == 413
+    assert "request.too_large" in answer.content.decode()
+    assert contents() == before

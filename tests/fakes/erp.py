@@ -24,6 +24,7 @@ class FakeErp:
     requests: list[dict[str, Any]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     always: str = ""
+    answer: bytes | None = None
     lock: Any = field(default_factory=threading.Lock)
 
     def reset(self) -> None:
@@ -32,6 +33,7 @@ class FakeErp:
             self.requests.clear()
             self.faults.clear()
             self.always = ""
+            self.answer = None
 
     def post_memo(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
@@ -88,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif fault == "garbage":
             self._raw(200, b"<html>oops")
+        elif self.erp.answer is not None:
+            self._raw(200, self.erp.answer)
         elif fault == "shape":
             self._answer(200, {"identifier": entry["id"]})
         else:

@@ -44,7 +44,7 @@ def test_an_idempotent_write_takes_effect_exactly_once(
     told = writer.api().get(f"/api/v1/tool-calls/{answer.json()['id']}").json()
     assert (told["state"], told["result"]) == ("succeeded", {"id": "CM-1"})
     assert len(erp.ledger) == 1
-    assert {request["key"] for request in erp.requests} == {"writer/k-1"}
+    assert {request["key"] for request in erp.requests} == {"writer/erp.issue_credit_memo/k-1"}
     attempts = Span.objects.filter(tool_call_id=told["id"], kind="tool").order_by("started_at")
     assert [span.status for span in attempts] == ["error", "error", "ok"]
 
@@ -115,8 +115,15 @@ def test_a_private_address_is_refused_unless_allowed(writer: Robot, erp: FakeErp
     assert erp.requests == []
 
 
-def test_a_read_that_fails_just_fails(writer: Robot, erp: FakeErp) -> None:
-    erp.faults = ["500"]
+def test_a_read_is_asked_again_while_the_agent_waits(writer: Robot, erp: FakeErp) -> None:
+    erp.faults = ["500", "500"]
+
+    assert writer.call(tool="erp.find", arguments={"reference": "x"}).status_code == 200
+    assert len(erp.requests) == 3
+
+
+def test_a_read_that_keeps_failing_just_fails(writer: Robot, erp: FakeErp) -> None:
+    erp.always = "500"
     answer = writer.call(tool="erp.find", arguments={"reference": "x"})
 
     assert (answer.status_code, answer.json()["code"]) == (502, "connector.server_error")

@@ -13,8 +13,10 @@ from apps.core import clock
 from apps.gateway import services as gateway
 from apps.gateway.models import CallState, ToolCall
 from apps.halts.models import Halt
+from apps.registry.models import Grant, Tool
+from apps.runs.models import Span
 from tests.approvals.test_cast_vote import vote
-from tests.conftest import Robot, parked, settle_news
+from tests.conftest import Robot, credit, parked, settle_news
 from tests.fakes.erp import FakeErp
 
 pytestmark = pytest.mark.django_db
@@ -110,6 +112,74 @@ def test_a_stop_ends_what_waits(writer: Robot, api: Api, erp: FakeErp) -> None:
     assert (call.state, str(call.halt_id)) == (CallState.HALTED, placed["id"])
     assert approval.state == ApprovalState.CANCELLED
     assert vote(api("dana"), approval).json()["code"] == "approval.already_decided"
+
+
+def test_a_stop_whose_news_was_lost_is_carried_out_by_the_sweep_even_when_lifted(
+    writer: Robot, api: Api, erp: FakeErp
+) -> None:
+    run = writer.api().post("/api/v1/runs", {"title": "Before"}, format="json").json()
+    call, _approval = parked(writer)
+    placed = halt(api("omar"), mode="stop").json()
+    lift(api("omar"), placed["id"])
+    assert [str(halt_id) for halt_id in gateway.stops_to_carry_out()] == [placed["id"]]
+    gateway.end_calls_under(Halt.objects.get().id)
+
+    call.refresh_from_db()
+    assert call.state == CallState.HALTED
+    assert writer.api().get(f"/api/v1/runs/{run['id']}").json()["state"] == "halted"
+    assert gateway.stops_to_carry_out() == []
+
+
+def test_an_expiry_is_carried_out_under_a_halt(
+    writer: Robot, api: Api, erp: FakeErp, time_passes: Callable[..., None]
+) -> None:
+    call, approval = parked(writer)
+    halt(api("omar"), expires_at=(clock.now() + dt.timedelta(days=2)).isoformat())
+    vote(api("dana"), approval, "reject", reason_code="duplicate")
+    time_passes(seconds=10)
+
+    assert gateway.resolved_but_parked_calls() == [call.id]
+    gateway.release_tool_call(call.id)
+    call.refresh_from_db()
+    assert call.state == CallState.REJECTED
+
+
+def test_waiting_for_a_halt_leaves_no_trail_of_attempts(
+    writer: Robot, api: Api, erp: FakeErp, time_passes: Callable[..., None]
+) -> None:
+    Tool.objects.filter(name="erp.issue_credit_memo").update(lookup=None)
+    erp.faults = ["500"]
+    writer.call("180.00")
+    halt(api("omar"), expires_at=(clock.now() + dt.timedelta(days=2)).isoformat())
+    for visit in range(1, 20):
+        time_passes(minutes=visit)
+        for call_id in gateway.overdue_calls():
+            gateway.recover_tool_call(call_id)
+
+    assert Span.objects.filter(kind="tool").count() == len(erp.requests) == 1
+
+
+def test_a_preview_for_other_gateways_is_halted_too(writer: Robot, api: Api) -> None:
+    halt(api("omar"))
+    body = {"tool": "erp.issue_credit_memo", "arguments": credit()}
+
+    assert writer.api().post("/api/v1/authorize", body, format="json").status_code == 423
+
+
+def test_an_agent_does_not_learn_the_operators_words(writer: Robot, api: Api) -> None:
+    halt(api("omar"))
+    told = writer.api().get("/api/v1/halts").json()["items"][0]
+
+    assert "reason" not in told
+    assert "placed_by" not in told
+    assert told["reason_code"] == "malfunction"
+
+
+def test_a_halt_that_touches_nothing_any_more_is_not_anybodys_to_lift(writer: Robot, api: Api) -> None:
+    placed = halt(api("omar"), "tool", "erp.issue_credit_memo").json()
+    Grant.objects.all().update(revoked_at=clock.now())
+
+    assert lift(api("dana"), placed["id"]).json()["code"] == "halt.lift_not_allowed"
 
 
 def test_a_stop_that_expires_goes_on_as_a_hold(writer: Robot, api: Api) -> None:

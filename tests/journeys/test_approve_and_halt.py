@@ -108,6 +108,8 @@ def test_the_same_by_keyboard_alone(live: LiveConsole, page: Page) -> None:
     expect(page).to_have_url(re.compile("/inbox/"))
     page.goto(call["approval"]["url"])
     page.keyboard.press("1")
+    expect(page.get_by_role("button", name="Approve")).to_be_focused()
+    page.keyboard.press("Control+Enter")
     expect(page.get_by_role("status").first).to_contain_text("INV-1050")
 
     with live.agent("o2c-triage") as agent:

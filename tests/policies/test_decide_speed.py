@@ -29,5 +29,5 @@ def test_a_decision_takes_well_below_a_millisecond(count, limit_milliseconds):
         decide(facts, releases)
         seconds.append(time.perf_counter() - start)
     median = statistics.median(seconds) * 1_000
-    print(f"\ndecide() with {count} policies in two sets: p50 {median * 1_000:.0f} µs")  # noqa: T201
+    print(f"\ndecide() with {count} policies in two sets: p50 {median * 1_000:.0f} µs")
     assert median < limit_milliseconds

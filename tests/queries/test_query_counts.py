@@ -138,4 +138,4 @@ def test_no_answer_asks_the_database_more_often_than_its_baseline(measured: dict
 def test_the_number_of_queries_does_not_grow_with_the_rows(measured: dict[int, dict[str, int]]) -> None:
     few, many = measured[FEW], measured[MANY]
 
-    assert {name: f"{few[name]} -> {many[name]}" for name in few if many[name] != few[name]} == {}
+    assert {name: f"{few[name]} -> {many[name]}" for name in few if many[name] > few[name]} == {}

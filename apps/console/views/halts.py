@@ -53,7 +53,7 @@ def _blank() -> HaltScopeForm:
 def _panel(actor: Actor, form: HaltScopeForm, **extra: Any) -> dict[str, Any]:
     (scope_type, reference), environment = form.cleaned_data["scope"], form.cleaned_data["environment"]
     target = target_for(actor, scope_type=scope_type, reference=reference, environment=environment)
-    preview = preview_of(target, environment)
+    preview = preview_of(actor, target, environment)
     mode = Mode(form.cleaned_data["mode"])
     return {
         "form": form,
@@ -119,7 +119,7 @@ def _shown(actor: Actor, found: Halt, **extra: Any) -> dict[str, Any]:
     target = target_for(
         actor, scope_type=found.scope_type, reference=str(found.scope_id or ""), environment=found.environment
     )
-    preview = preview_of(target, found.environment) if is_in_force else None
+    preview = preview_of(actor, target, found.environment) if is_in_force else None
     return {"halt": found, "is_in_force": is_in_force, "preview": preview, **extra}
 
 

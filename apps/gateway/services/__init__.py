@@ -1,6 +1,6 @@
 """The acts of the gateway."""
 
-from apps.gateway.services.cancellation import cancel_tool_call, end_calls_under
+from apps.gateway.services.cancellation import cancel_tool_call, end_calls_under, stops_to_carry_out
 from apps.gateway.services.intake import Intake, preview_tool_call, request_tool_call
 from apps.gateway.services.recovery import overdue_calls, recover_tool_call, resolved_but_parked_calls
 from apps.gateway.services.release import release_tool_call
@@ -15,4 +15,5 @@ __all__ = [
     "release_tool_call",
     "request_tool_call",
     "resolved_but_parked_calls",
+    "stops_to_carry_out",
 ]

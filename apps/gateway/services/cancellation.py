@@ -1,19 +1,28 @@
 """Ending parked calls: because the agent takes its request back, or because a person stopped what it belongs to."""
 
+import datetime as dt
 from uuid import UUID
 
+import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.approvals import services as approvals
+from apps.core import clock
 from apps.core.actor import Actor, system_actor
 from apps.core.errors import Conflict
 from apps.gateway.models import CallState, ToolCall
 from apps.gateway.queries import call_for
 from apps.gateway.services.release import PARKED, end_parked
 from apps.halts.models import Halt, Mode, Scope
+from apps.runs import services as runs
+from apps.runs.models import Run, RunState
+
+log = structlog.get_logger(__name__)
 
 HALTS = system_actor("halts")
+# Older stops were carried out long ago; what waits under one that is still in force is ended at its release.
+STOPS_SWEPT_FOR = dt.timedelta(days=1)
 
 
 def cancel_tool_call(*, actor: Actor, call_id: UUID) -> ToolCall:
@@ -30,25 +39,55 @@ def cancel_tool_call(*, actor: Actor, call_id: UUID) -> ToolCall:
     return call_for(actor, call_id)
 
 
+def stops_to_carry_out() -> list[UUID]:
+    """Stops that still cover a waiting call or an open run from before them: their news was lost, or came too late."""
+    since = clock.now() - STOPS_SWEPT_FOR
+    stops = Halt.objects.filter(mode=Mode.STOP, placed_at__gte=since)
+    return [halt.id for halt in stops if _calls_under(halt).exists() or _runs_under(halt).exists()]
+
+
 def end_calls_under(halt_id: UUID) -> int:
-    """After a stop: end every parked call in its scope. Repeatable; returns how many were ended."""
-    halt = Halt.objects.filter(id=halt_id, lifted_at=None, mode=Mode.STOP).first()
+    """Carry out a stop: end every waiting call and every open run in its scope that is older than it, also when it was
+    lifted since: whoever stopped them meant them to end. Repeatable; returns how many calls were ended.
+    """
+    halt = Halt.objects.filter(id=halt_id, mode=Mode.STOP).first()
     if halt is None:
         return 0
-    parked = ToolCall.objects.filter(_covered_by(halt), state__in=PARKED, environment=halt.environment)
-    ended = 0
-    for call_id in list(parked.values_list("id", flat=True)):
+    ended = sum(_end_one(call_id, halt) for call_id in list(_calls_under(halt).values_list("id", flat=True)))
+    runs.halt_runs(_runs_under(halt))
+    return ended
+
+
+def _end_one(call_id: UUID, halt: Halt) -> bool:
+    """One call in a transaction of its own: what is wrong with one keeps no other from ending."""
+    try:
         with transaction.atomic():
             call = _lock(call_id)
             if call is not None:
                 _end(call, CallState.HALTED, HALTS, halt_id=halt.id)
-                ended += 1
-    return ended
+    except Exception:  # whatever it is, the next sweep tries again
+        log.exception("tool_call.stop_failed", tool_call_id=str(call_id))
+        return False
+    return call is not None
 
 
-def _covered_by(halt: Halt) -> Q:
+def _calls_under(halt: Halt) -> QuerySet[ToolCall]:
     fields = {Scope.PROCESS: "process_id", Scope.AGENT: "agent_id", Scope.TOOL: "tool_id"}
-    return Q() if halt.scope_type == Scope.MESH else Q(**{fields[Scope(halt.scope_type)]: halt.scope_id})
+    covered = Q() if halt.scope_type == Scope.MESH else Q(**{fields[Scope(halt.scope_type)]: halt.scope_id})
+    return ToolCall.objects.filter(
+        covered, state__in=PARKED, environment=halt.environment, requested_at__lt=halt.placed_at
+    )
+
+
+def _runs_under(halt: Halt) -> QuerySet[Run]:
+    """A stopped tool ends calls, not the runs that would have used it."""
+    fields = {Scope.PROCESS: "process_id", Scope.AGENT: "opened_by_id"}
+    if halt.scope_type == Scope.TOOL:
+        return Run.objects.none()
+    covered = Q() if halt.scope_type == Scope.MESH else Q(**{fields[Scope(halt.scope_type)]: halt.scope_id})
+    return Run.objects.filter(
+        covered, state=RunState.OPEN, environment=halt.environment, started_at__lt=halt.placed_at, is_implicit=False
+    )
 
 
 def _lock(call_id: UUID) -> ToolCall | None:

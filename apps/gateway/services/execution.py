@@ -1,8 +1,9 @@
-"""Execution: the intent is committed before, the connector is called with no transaction open, the outcome is
-committed after.
+"""Execution: the intent is committed before, the connector is called with no transaction open, the outcome is committed
+after.
 
 Between the two commits a process may die. Then the call stays `executing`, and once its deadline has passed the
-recovery job takes it up.
+recovery job takes it up. `may_have_effect` is raised with the intent and taken back only by an attempt that is known
+to have done nothing, so a later definite no never hides an earlier unknown.
 """
 
 import datetime as dt
@@ -28,14 +29,18 @@ log = structlog.get_logger(__name__)
 DEADLINE_MARGIN = dt.timedelta(seconds=3)
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_DOUBLINGS = 5
+# A read changes nothing, so it is simply asked again while the agent waits.
+READ_ATTEMPTS = 3
 
 SPAN_STATUS_FOR = {CallState.SUCCEEDED: SpanStatus.OK, CallState.OUTCOME_UNKNOWN: SpanStatus.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A claimed call with all that is needed to carry it out. `is_parked` means that no agent waits for the answer of
-    this attempt.
+    """A claimed call with all that is needed to carry it out.
+
+    `is_parked`: no agent waits for the answer of this attempt. `had_doubt`: an earlier attempt may have taken effect.
     """
 
     call: ToolCall
@@ -43,13 +48,14 @@ class Execution:
     arguments: dict[str, Any]
     actor: Actor
     is_parked: bool = False
+    had_doubt: bool = False
 
 
 def downstream_key(call: ToolCall) -> str:
-    """The key the business system sees: the agent's key under the agent's name, because two agents may choose the same
-    (I3).
+    """The key the business system sees: unique for (agent, tool, key), as I3 counts, because two agents may choose the
+    same key and one agent may use it with two tools.
     """
-    return f"{call.agent.slug}/{call.idempotency_key}"
+    return f"{call.agent.slug}/{call.tool.name}/{call.idempotency_key}"
 
 
 def deadline_after(granted: Granted, start: dt.datetime) -> dt.datetime:
@@ -58,17 +64,10 @@ def deadline_after(granted: Granted, start: dt.datetime) -> dt.datetime:
 
 
 def run_execution(execution: Execution) -> None:
-    """Call the connector once for a claimed call and commit what came of it. `execution.call` then shows the new
-    state.
-    """
+    """Call the connector for a claimed call and commit what came of it; `execution.call` then shows the new state."""
     started_at = clock.now()
     try:
-        result = call_connector(
-            tool=execution.granted.tool,
-            endpoint=execution.granted.endpoint,
-            arguments=execution.arguments,
-            idempotency_key=downstream_key(execution.call),
-        )
+        result = _call(execution)
     except ConnectorError as error:
         _after_error(execution, error, started_at)
     except MeshError as error:  # a secret that cannot be read: nothing was sent
@@ -77,35 +76,65 @@ def run_execution(execution: Execution) -> None:
         settle(execution, CallState.SUCCEEDED, started_at=started_at, result=result)
 
 
+def _call(execution: Execution) -> Any:
+    attempts = READ_ATTEMPTS if execution.granted.tool.is_read else 1
+    for attempt in range(1, attempts + 1):
+        try:
+            return call_connector(
+                tool=execution.granted.tool,
+                endpoint=execution.granted.endpoint,
+                arguments=execution.arguments,
+                idempotency_key=downstream_key(execution.call),
+            )
+        except ConnectorError as error:
+            # a time-out has used up the time that the agent would wait
+            if attempt == attempts or error.permanent or error.code == "connector.timeout":
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
 def _after_error(execution: Execution, error: ConnectorError, started_at: dt.datetime) -> None:
     """End the call where the truth is known; otherwise leave it executing and let the recovery job find out."""
-    no_effect = error.effect == "none" or execution.granted.tool.is_read
-    if no_effect and (
-        error.permanent or execution.granted.tool.is_read or not execution.is_parked or _is_spent(execution)
-    ):
+    tool = execution.granted.tool
+    is_certain = tool.is_read or (error.effect == "none" and not execution.had_doubt)
+    is_spent = execution.call.attempt_count >= MAX_ATTEMPTS
+    if is_certain and (tool.is_read or error.permanent or is_spent or not execution.is_parked):
         settle(execution, CallState.FAILED, started_at=started_at, error=error)
-    elif not no_effect and _is_spent(execution) and not execution.granted.tool.lookup:
+    elif not is_certain and (is_spent or error.permanent) and not tool.lookup:
         settle(execution, CallState.OUTCOME_UNKNOWN, started_at=started_at, error=error)
     else:
-        postpone(execution, error, started_at)
+        # after a definite no, asking again is no use: the attempts are used up and only the lookup is left
+        postpone(execution, error, started_at, is_certain=is_certain, is_last=error.permanent)
 
 
-def _is_spent(execution: Execution) -> bool:
-    return execution.call.attempt_count >= MAX_ATTEMPTS
-
-
-def postpone(execution: Execution, error: MeshError, started_at: dt.datetime) -> None:
-    """Keep the call executing; the recovery job looks at it after a back-off."""
+def postpone(
+    execution: Execution,
+    error: MeshError,
+    started_at: dt.datetime,
+    *,
+    is_certain: bool = False,
+    is_last: bool = False,
+    kind: SpanKind = SpanKind.TOOL,
+    absence_count: int | None = None,
+) -> None:
+    """Keep the call executing; the recovery job looks at it after a back-off. Nothing happens when a later attempt has
+    taken the call over.
+    """
     call = execution.call
-    wait = dt.timedelta(seconds=FIRST_BACKOFF_SECONDS * 2 ** min(call.attempt_count - 1, 5))
-    now = clock.now()
+    doublings = min(max(call.attempt_count - 1, 0), LONGEST_BACKOFF_DOUBLINGS)
+    changes: dict[str, Any] = {
+        "deadline_at": clock.now() + dt.timedelta(seconds=FIRST_BACKOFF_SECONDS * 2**doublings),
+        "error_code": error.code,
+        "error_sentence": error.sentence,
+        "may_have_effect": not is_certain,
+        "attempt_count": max(call.attempt_count, MAX_ATTEMPTS) if is_last else call.attempt_count,
+    }
+    if absence_count is not None:
+        changes["absence_count"] = absence_count
     with transaction.atomic():
-        kept = ToolCall.objects.filter(id=call.id, state=CallState.EXECUTING).update(
-            deadline_at=now + wait, error_code=error.code, error_sentence=error.sentence
-        )
-        if kept:
-            _add_attempt_span(execution, SpanStatus.ERROR, started_at, note=f"{error.sentence} Trying to find out.")
-    call.deadline_at = now + wait
+        if _update(call, changes, fenced=True):
+            note = f"{error.sentence} Trying to find out."
+            _add_attempt_span(execution, SpanStatus.ERROR, started_at, kind=kind, note=note)
     log.info("tool_call.postponed", tool_call_id=str(call.id), code=error.code, attempt=call.attempt_count)
 
 
@@ -117,9 +146,10 @@ def settle(
     result: Any = None,
     error: MeshError | None = None,
     kind: SpanKind = SpanKind.TOOL,
-) -> bool:
-    """Commit the end of an executing call: state, result, audit entry, span and news together. False when someone else
-    was first.
+) -> None:
+    """Commit the end of an executing call: state, result, audit entry, span and news together.
+
+    A success stands whichever attempt saw it. Any other end counts only while no later attempt has taken the call over.
     """
     call = execution.call
     words = error.details.get("words", "") if error else ""
@@ -134,20 +164,29 @@ def settle(
             "error_code": error.code if error else "",
             "error_sentence": error.sentence if error else "",
         }
-        if not ToolCall.objects.filter(id=call.id, state=CallState.EXECUTING).update(**ended):
+        if not _update(call, ended, fenced=state != CallState.SUCCEEDED):
             transaction.set_rollback(True)
-            return False
-        for name, value in ended.items():
-            setattr(call, name, value)
-        _add_attempt_span(
-            execution, SPAN_STATUS_FOR.get(state, SpanStatus.ERROR), started_at, kind=kind, note=call.error_sentence
-        )
+            return
+        status = SPAN_STATUS_FOR.get(state, SpanStatus.ERROR)
+        _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
         tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
+
+
+def _update(call: ToolCall, changes: dict[str, Any], *, fenced: bool) -> bool:
+    """Change the executing call, in the database and here. With `fenced` only when this is still its latest attempt."""
+    rows = ToolCall.objects.filter(id=call.id, state=CallState.EXECUTING)
+    if fenced:
+        rows = rows.filter(attempt_count=call.attempt_count)
+    if not rows.update(**changes):
+        call.refresh_from_db(fields=["state", "error_code", "error_sentence", "result"])
+        return False
+    for name, value in changes.items():
+        setattr(call, name, value)
     return True
 
 
 def _add_attempt_span(
-    execution: Execution, status: SpanStatus, started_at: dt.datetime, *, kind: SpanKind = SpanKind.TOOL, note: str = ""
+    execution: Execution, status: SpanStatus, started_at: dt.datetime, *, kind: SpanKind, note: str
 ) -> None:
     call = execution.call
     add_call_span(

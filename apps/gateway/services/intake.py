@@ -8,7 +8,7 @@ from apps.approvals import services as approvals
 from apps.approvals.models import Approval
 from apps.core import clock, locks
 from apps.core.actor import Actor
-from apps.core.errors import Conflict
+from apps.core.errors import Conflict, Halted
 from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import call_digest, explain_denial, granted_tool, record_decision, verdict_on
@@ -73,10 +73,15 @@ def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor
 
 
 def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
-    """The decision this call would get now, with no row written and no effect."""
+    """The decision this call would get now, with no row written and no effect. Raises Halted under a halt: another
+    gateway may act on the answer.
+    """
     granted = granted_tool(agent, request.tool)
     args.check_arguments(granted.tool, request.arguments)
     money = args.money_in(granted.tool, request.arguments)
+    halts = halts_over(Reach(agent.environment, agent.process_id, agent.id, granted.tool.id))
+    if halts:
+        raise Halted("halted", halts[0].sentence, halt={"id": str(halts[0].id), "mode": halts[0].mode})
     return verdict_on(agent=agent, tool=granted.tool, request=request, money=money, run=None)
 
 
@@ -116,7 +121,7 @@ def _decide_and_commit(asked: Asked) -> Intake:
     tell_decision(call, decision, actor=asked.actor, code="tool_call.decided")
     add_decision_span(call, decision, started_at=started_at)
     if outcome is Outcome.DENY:
-        tell_end_of_run(call, actor=asked.actor)
+        tell_end_of_run(call)
         return Intake(call=call, decision=decision)
     if outcome is Outcome.REQUIRE_APPROVAL:
         return Intake(call=call, decision=decision, approval=_ask_people(asked, call, verdict))
@@ -170,6 +175,7 @@ def _write(asked: Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decision
         call.executing_at = clock.now()
         call.deadline_at = deadline_after(asked.granted, call.executing_at)
         call.attempt_count = 1
+        call.may_have_effect = True
     elif outcome is Outcome.DENY:
         call.finished_at = clock.now()
         call.error_code = "denied"
@@ -232,7 +238,7 @@ def _turn_away(asked: Asked, run: Run, halt: Halt) -> Intake:
     call.halt_id = halt.id
     call.finished_at = clock.now()
     call.error_code = "halted"
-    call.error_sentence = f"Halted: {halt.get_reason_code_display().lower()}."
+    call.error_sentence = halt.sentence
     call.save(force_insert=True)
     add_call_span(
         call,

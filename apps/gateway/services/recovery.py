@@ -1,7 +1,8 @@
 """Recovery: what became of an executing call whose deadline has passed? Never a blind retry of a write.
 
-An idempotent tool is asked again with the same key. A tool with a lookup is looked up. Neither: the outcome is unknown
-and a person resolves it. A halt keeps calls from being sent again; it does not keep us from asking what happened.
+A call that is known to have had no effect, or whose tool is idempotent, is sent again under the same key. Otherwise the
+tool's lookup is asked. Neither: the outcome is unknown and a person resolves it. A halt keeps calls from being sent
+again; it does not keep us from asking what happened. Every path ends: attempts and lookups are counted.
 """
 
 import datetime as dt
@@ -9,15 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
+from apps.approvals.models import ApprovalState
 from apps.core import clock, locks
 from apps.core.actor import system_actor
-from apps.core.errors import ConnectorError, MeshError
+from apps.core.errors import MeshError, NotFound
 from apps.core.pointers import resolve
+from apps.gateway.arguments import check_arguments
 from apps.gateway.clients import call_connector
-from apps.gateway.deciding import Granted
+from apps.gateway.deciding import Granted, endpoint_of, granted_tool
 from apps.gateway.models import CallState, ToolCall
 from apps.gateway.services.execution import (
     MAX_ATTEMPTS,
@@ -32,8 +36,10 @@ from apps.gateway.services.release import PARKED
 from apps.gateway.stored import stored_request
 from apps.halts.models import Halt, Mode, Scope
 from apps.halts.queries import Reach, halts_over
-from apps.registry.models import ConnectorEndpoint, Tool
+from apps.registry.models import Tool
 from apps.runs.models import SpanKind
+
+log = structlog.get_logger(__name__)
 
 RECOVERY = system_actor("recovery")
 BATCH_SIZE = 200
@@ -41,6 +47,13 @@ BATCH_SIZE = 200
 LOST_AFTER = dt.timedelta(seconds=2)
 # An answer "not there" counts only when it was given twice: the first request may still have been on its way.
 ABSENCES_NEEDED = 2
+# Sending and looking up together; then a person has to find out.
+GIVE_UP_AFTER = 2 * MAX_ATTEMPTS
+HALTED_PAUSE = dt.timedelta(seconds=30)
+ABSENT: tuple[Any, ...] = (None, False, "", [], {})
+
+UNKNOWN = MeshError("outcome_unknown", "Nobody can say whether this took effect. A person has to find out.")
+NO_EFFECT = MeshError("connector.no_effect", "The system confirms that nothing happened.")
 
 
 def overdue_calls() -> list[UUID]:
@@ -55,10 +68,12 @@ def resolved_but_parked_calls() -> list[UUID]:
     """
     covering = Halt.objects.in_force().filter(
         Q(scope_type=Scope.MESH) | Q(scope_id__in=[OuterRef("process_id"), OuterRef("agent_id"), OuterRef("tool_id")]),
+        ~Q(mode=Mode.DRAIN),
         environment=OuterRef("environment"),
     )
     parked = ToolCall.objects.filter(
-        ~Exists(covering),
+        # a rejection or an expiry is carried out under a halt too
+        Q(~Exists(covering)) | ~Q(approval__state=ApprovalState.APPROVED),
         state__in=PARKED,
         approval__resolved_at__lte=clock.now() - LOST_AFTER,
     )
@@ -67,31 +82,28 @@ def resolved_but_parked_calls() -> list[UUID]:
 
 def recover_tool_call(call_id: UUID) -> None:
     """Find out about one overdue call. Only the process whose conditional update claims it goes on."""
-    claimed = _claim(call_id)
-    if claimed is None:
+    claim = _claim(call_id)
+    if claim is None:
         return
-    execution, may_send = claimed
-    tool = execution.granted.tool
-    is_spent = execution.call.attempt_count > MAX_ATTEMPTS
-    if (tool.is_read or tool.is_idempotent) and may_send and not is_spent:
-        run_execution(execution)
-    elif tool.lookup:
-        _look_up(execution, is_spent=is_spent)
-    elif not may_send and not is_spent:
-        postpone(execution, _HALTED, clock.now())
-    else:
-        settle(execution, CallState.OUTCOME_UNKNOWN, started_at=clock.now(), error=_UNKNOWN)
+    try:
+        _go_on(claim)
+    except Exception:  # a bug of ours must not keep a call open for ever
+        log.exception("tool_call.recovery_failed", tool_call_id=str(call_id))
+        if claim.execution.call.attempt_count >= GIVE_UP_AFTER:
+            settle(claim.execution, CallState.OUTCOME_UNKNOWN, started_at=clock.now(), error=UNKNOWN)
 
 
-_HALTED = MeshError("halted", "A halt keeps this call from being sent again.")
-_UNKNOWN = MeshError("outcome_unknown", "Nobody can say whether this took effect. A person has to find out.")
-_NO_EFFECT = MeshError("connector.no_effect", "The system confirms that nothing happened.")
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A call taken over, and what may be done with it."""
+
+    execution: Execution
+    will_send: bool
+    is_halted: bool
 
 
-def _claim(call_id: UUID) -> tuple[Execution, bool] | None:
-    """Take the call by moving its deadline; False means that a halt forbids to send it again. Under the shared halts
-    lock (I6).
-    """
+def _claim(call_id: UUID) -> _Claim | None:
+    """Take the call by moving its deadline. Under the shared halts lock: what is sent again was not halted (I6)."""
     with transaction.atomic():
         locks.take_shared(locks.HALTS)
         call = (
@@ -101,73 +113,102 @@ def _claim(call_id: UUID) -> tuple[Execution, bool] | None:
         )
         if call is None:
             return None
-        granted = Granted(call.tool, _endpoint(call.tool, call.environment))
+        granted = Granted(call.tool, endpoint_of(call.tool, call.environment))
+        reach = Reach(call.environment, call.process_id, call.agent_id, call.tool_id)
+        is_halted = any(halt.mode != Mode.DRAIN for halt in halts_over(reach))
+        had_doubt = call.may_have_effect
+        will_send = not is_halted and _may_send(call)
         now = clock.now()
-        may_send = not any(halt.mode != Mode.DRAIN for halt in halts_over(_reach(call)))
-        taken = ToolCall.objects.filter(id=call_id, state=CallState.EXECUTING, deadline_at__lte=now).update(
-            deadline_at=deadline_after(granted, now),
+        taken = ToolCall.objects.filter(
+            id=call_id, state=CallState.EXECUTING, deadline_at__lte=now, attempt_count=call.attempt_count
+        ).update(
+            deadline_at=now + HALTED_PAUSE if is_halted else deadline_after(granted, now),
             # waiting for a halt to be lifted is no attempt
-            attempt_count=F("attempt_count") + (1 if may_send else 0),
+            attempt_count=F("attempt_count") + (0 if is_halted else 1),
+            may_have_effect=had_doubt or will_send,
         )
     if not taken:
         return None
-    call.attempt_count += 1 if may_send else 0
-    return Execution(call, granted, stored_request(call).arguments, RECOVERY, is_parked=True), may_send
+    call.attempt_count += 0 if is_halted else 1
+    call.may_have_effect = had_doubt or will_send
+    arguments = _stored_arguments(call)
+    execution = Execution(call, granted, arguments or {}, RECOVERY, is_parked=True, had_doubt=had_doubt)
+    return _Claim(execution, will_send and arguments is not None, is_halted)
 
 
-def _reach(call: ToolCall) -> Reach:
-    return Reach(call.environment, call.process_id, call.agent_id, call.tool_id)
+def _may_send(call: ToolCall) -> bool:
+    """Only what is safe to send again, only as it was decided, only while the grant stands, only so often."""
+    is_safe = call.tool.is_read or call.tool.is_idempotent or not call.may_have_effect
+    if not is_safe or call.attempt_count >= MAX_ATTEMPTS or call.tool.version != call.tool_version:
+        return False
+    try:
+        granted_tool(call.agent, call.tool.name)
+    except NotFound:
+        return False
+    return True
 
 
-def _endpoint(tool: Tool, environment: str) -> ConnectorEndpoint | None:
-    return ConnectorEndpoint.objects.filter(connector_id=tool.connector_id, environment=environment).first()
+def _stored_arguments(call: ToolCall) -> dict[str, Any] | None:
+    """None when they were erased: then there is nothing to send and nothing to ask by."""
+    try:
+        return stored_request(call).arguments
+    except NotFound:
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Lookup:
-    """A tool's lookup, read from its definition."""
+def _go_on(claim: _Claim) -> None:
+    execution = claim.execution
+    call, tool = execution.call, execution.granted.tool
+    if claim.will_send:
+        run_execution(execution)
+    elif claim.is_halted and not (execution.had_doubt and tool.lookup):
+        log.info("tool_call.waits_for_halt", tool_call_id=str(call.id))
+    elif not execution.had_doubt:
+        error = MeshError(call.error_code or "not_sent", call.error_sentence or "The call was never sent.")
+        settle(execution, CallState.FAILED, started_at=clock.now(), error=error)
+    elif tool.lookup and execution.arguments:
+        _look_up(execution)
+    else:
+        settle(execution, CallState.OUTCOME_UNKNOWN, started_at=clock.now(), error=UNKNOWN)
 
-    tool: Tool
-    arguments: dict[str, Any]
-    found: str
 
-
-def _look_up(execution: Execution, *, is_spent: bool) -> None:
+def _look_up(execution: Execution) -> None:
     """Ask the system whether the effect is there."""
     started_at = clock.now()
-    lookup = _lookup_of(execution)
     try:
-        answer = call_connector(
-            tool=lookup.tool,
-            endpoint=_endpoint(lookup.tool, execution.call.environment),
-            arguments=lookup.arguments,
-            idempotency_key=downstream_key(execution.call) + "/lookup",
-        )
-    except ConnectorError as error:
-        if is_spent:
-            settle(execution, CallState.OUTCOME_UNKNOWN, started_at=started_at, error=_UNKNOWN, kind=SpanKind.LOOKUP)
+        found = _ask(execution)
+    except (MeshError, Tool.DoesNotExist) as error:
+        if execution.call.attempt_count >= GIVE_UP_AFTER or not isinstance(error, MeshError) or error.status == 422:
+            settle(execution, CallState.OUTCOME_UNKNOWN, started_at=started_at, error=UNKNOWN, kind=SpanKind.LOOKUP)
         else:
-            postpone(execution, error, started_at)
+            postpone(execution, error, started_at, kind=SpanKind.LOOKUP)
         return
-    found = resolve(answer, lookup.found)
-    if found is not None:
+    absences = execution.call.absence_count + 1
+    if found not in ABSENT:
         settle(execution, CallState.SUCCEEDED, started_at=started_at, result=found, kind=SpanKind.LOOKUP)
-    elif execution.call.attempt_count <= ABSENCES_NEEDED and not is_spent:
-        postpone(execution, _NO_EFFECT, started_at)
+    elif absences < ABSENCES_NEEDED:
+        postpone(execution, NO_EFFECT, started_at, kind=SpanKind.LOOKUP, absence_count=absences)
     else:
-        settle(execution, CallState.FAILED, started_at=started_at, error=_NO_EFFECT, kind=SpanKind.LOOKUP)
+        settle(execution, CallState.FAILED, started_at=started_at, error=NO_EFFECT, kind=SpanKind.LOOKUP)
 
 
-def _lookup_of(execution: Execution) -> _Lookup:
-    """Pointers of a lookup lead into the call's arguments, or to `/idempotency_key`."""
+def _ask(execution: Execution) -> Any:
+    """What the lookup tool finds. Its arguments are checked like any others: a lookup that lost its filter would find
+    somebody else's record. Pointers lead into `/arguments`, or to `/idempotency_key`.
+    """
     definition = execution.granted.tool.lookup or {}
-    document = {
-        **execution.arguments,
-        "arguments": execution.arguments,
-        "idempotency_key": downstream_key(execution.call),
+    document = {"arguments": execution.arguments, "idempotency_key": downstream_key(execution.call)}
+    tool = Tool.objects.select_related("connector").get(name=definition["tool"])
+    arguments = {
+        name: value
+        for name, pointer in definition.get("arguments", {}).items()
+        if (value := resolve(document, pointer)) is not None
     }
-    return _Lookup(
-        tool=Tool.objects.select_related("connector").get(name=definition["tool"]),
-        arguments={name: resolve(document, pointer) for name, pointer in definition.get("arguments", {}).items()},
-        found=definition.get("found", ""),
+    check_arguments(tool, arguments)
+    answer = call_connector(
+        tool=tool,
+        endpoint=endpoint_of(tool, execution.call.environment),
+        arguments=arguments,
+        idempotency_key=f"{document['idempotency_key']}/lookup",
     )
+    return resolve(answer, definition.get("found", ""))

@@ -2,6 +2,7 @@
 anything runs.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.stored import stored_request
 from apps.gateway.telling import money_of, tell_decision, tell_end
-from apps.halts.models import Mode
+from apps.halts.models import Halt, Mode
 from apps.halts.queries import Reach, halts_over
 from apps.policies.verdicts import Verdict
 from apps.runs import services as runs
@@ -30,6 +31,8 @@ from apps.vault import services as vault
 log = structlog.get_logger(__name__)
 
 RELEASE = system_actor("release")
+# An approval given in the last minute still counts for as long as a release may take.
+LEAST_VALIDITY = dt.timedelta(minutes=15)
 PARKED = (CallState.AWAITING_APPROVAL, CallState.QUEUED)
 END_FOR = {
     ApprovalState.REJECTED: CallState.REJECTED,
@@ -76,7 +79,7 @@ def _claim(call_id: UUID) -> Execution | None:
     halts = halts_over(Reach(call.environment, call.process_id, call.agent_id, call.tool_id))
     halts = [halt for halt in halts if halt.mode != Mode.DRAIN or call.run.started_at >= halt.placed_at]
     if halts:
-        _hold_or_end(call, strictest=halts[0].effective_mode(clock.now()))
+        _hold_or_end(call, halts[0])
         return None
     return _decide_again(call, call.approval)
 
@@ -92,10 +95,10 @@ def _parked_call(call_id: UUID) -> ToolCall | None:
     )
 
 
-def _hold_or_end(call: ToolCall, *, strictest: Mode) -> None:
+def _hold_or_end(call: ToolCall, strictest: Halt) -> None:
     """Under a stop the call ends; under a hold it waits, approved, until the halt is lifted."""
-    if strictest == Mode.STOP:
-        end_parked(call, CallState.HALTED, actor=RELEASE)
+    if strictest.effective_mode(clock.now()) == Mode.STOP:
+        end_parked(call, CallState.HALTED, actor=RELEASE, halt_id=strictest.id)
     elif call.state != CallState.QUEUED:
         ToolCall.objects.filter(id=call.id).update(state=CallState.QUEUED)
         runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=clock.now())
@@ -105,11 +108,16 @@ def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
     """The same outcome with the same obligations, on the same arguments: proceed. Anything else: invalidated, with its
     diff.
     """
-    request = stored_request(call)
+    if clock.now() > max(approval.expires_at, (approval.resolved_at or approval.expires_at) + LEAST_VALIDITY):
+        _invalidate(call, Changed("approval_too_old", "The approval is older than policy lets it count."))
+        return None
     try:
         granted = granted_tool(call.agent, call.tool.name)
-    except NotFound:
-        _invalidate(call, Changed("grant_gone", "The agent no longer holds the grant for this tool."))
+        request = stored_request(call)
+    except NotFound as error:
+        is_erased = error.code == "call.erased"
+        gone = Changed("grant_gone", "The agent no longer holds the grant for this tool.")
+        _invalidate(call, Changed("erased", "The content of this call was erased.") if is_erased else gone)
         return None
     first = call.decisions.earliest("id")
     money = money_of(call)
@@ -181,7 +189,8 @@ def _start(call: ToolCall, granted: Granted, arguments: dict[str, Any]) -> Execu
     call.executing_at = now
     call.deadline_at = deadline_after(granted, now)
     call.attempt_count = 1
-    call.save(update_fields=["state", "executing_at", "deadline_at", "attempt_count"])
+    call.may_have_effect = True
+    call.save(update_fields=["state", "executing_at", "deadline_at", "attempt_count", "may_have_effect"])
     runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=now)
     tell_decision(call, call.decisions.latest("id"), actor=RELEASE, code="tool_call.released")
     return Execution(call, granted, arguments, RELEASE, is_parked=True)

@@ -1,5 +1,6 @@
 // Single keys press visible buttons: data-key="j", "?", "/", "Escape", "g i" (two in turn), "mod+Enter" (Ctrl or ⌘). On a
-// field the key focuses it. Off while typing, in dialogs, on key repeat and while something loads; keys with mod work in
+// field, or a button with data-stage, the key focuses it: Enter or Ctrl/⌘+Enter then commits, so that a key pressed twice
+// never decides the next item unseen. Off while typing, in dialogs, on key repeat and while something loads; keys with mod work in
 // fields and dialogs too. `?` lists the keys of this screen; the switch there turns single keys off in this browser.
 (() => {
   const root = document.documentElement;
@@ -21,7 +22,7 @@
     (element) => element.dataset.key === key && !element.disabled && shown(element));
   const act = (element, event) => {
     event.preventDefault();
-    if (element.matches("input:not([type=checkbox], [type=radio]), textarea, select")) element.focus();
+    if (element.matches("input:not([type=checkbox], [type=radio]), textarea, select, [data-stage]")) element.focus();
     else element.click();
   };
   document.addEventListener("keydown", (event) => {
@@ -29,8 +30,10 @@
     const dialog = document.querySelector("dialog[open]");
     const mod = event.ctrlKey || event.metaKey;
     if (mod) {
+      const staged = event.key === "Enter" && document.activeElement.closest("[data-stage]");
+      if (staged) event.preventDefault(), staged.click();
       const element = find(`mod+${event.key.length === 1 ? event.key.toLowerCase() : event.key}`, dialog || document);
-      if (element) act(element, event);
+      if (element && !staged) act(element, event);
       return;
     }
     if (root.dataset.keys === "off" || dialog) return;

@@ -1,0 +1,142 @@
+"""Every page, full, empty and refused: no violation of axe's rules, no error in the console, nothing too wide for a phone."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from apps.approvals import services as approvals
+from apps.halts import services as halts
+from tests.accessibility.looking import Looker
+from tests.conftest import Robot, actor, parked, settle_news
+from tests.fakes.erp import FakeErp
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+# An old form: sent without the token that pages carry.
+SEND_AN_OLD_FORM = """path => {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = path;
+    document.body.append(form);
+    form.submit();
+}"""
+
+
+@pytest.fixture
+def looker(live_server: Any, page: Page) -> Looker:
+    return Looker(page, live_server.url)
+
+
+def test_pages_of_a_stranger_and_of_a_quiet_day(looker: Looker, world: FakeErp) -> None:
+    looker.at("/accounts/login/")
+    looker.page.get_by_label("Username or email").fill("dana")
+    looker.page.get_by_label("Password").fill("not the password")
+    looker.page.get_by_role("button", name="Sign in", exact=True).click()
+    looker.look("sign-in refused")
+    looker.at("/nowhere/", status=404, name="404 of a stranger")
+
+    looker.sign_in("dana")
+    for path in ("/inbox/", "/inbox/?view=all", "/runs/", "/agents/", "/halts/", "/audit/"):
+        looker.at(path, name=f"{path} empty")
+    looker.at("/nowhere/", status=404)
+    looker.expect_refusal(403)
+    looker.page.evaluate(SEND_AN_OLD_FORM, "/halts/")
+    expect(looker.page.get_by_text("csrf.failed")).to_be_visible()
+    looker.look("403")
+
+    assert looker.found == []
+
+
+def test_pages_of_a_busy_day(looker: Looker, writer: Robot, erp: FakeErp) -> None:
+    done = _a_busy_day(writer, erp)
+    page = looker.page
+    looker.sign_in("dana")
+    for path in ("/inbox/", "/inbox/?view=team", "/inbox/?view=decided", "/runs/", f"/runs/{done.run_id}/", "/agents/"):
+        looker.at(path)
+    looker.at("/audit/")
+    looker.at(f"/inbox/{done.approval_id}/?view=decided", name="a decided card")
+
+    looker.go("/inbox/")
+    card = page.get_by_role("region", name="Approval")
+    card.get_by_text("Agent's statement").click()
+    card.locator("details.reject > summary").click()
+    looker.expect_refusal(422)
+    card.get_by_role("button", name="Reject", exact=True).click()
+    expect(card.get_by_text("Say why")).to_be_visible()
+    looker.look("a rejection without a reason")
+
+    looker.go("/inbox/")
+    looker.expect_refusal(409)
+    page.evaluate("() => document.querySelector('#card input[name=digest]').value = '0'.repeat(64)")
+    card.get_by_role("button", name="Approve").click()
+    expect(card.get_by_role("alert")).to_be_visible()
+    looker.look("a stale vote")
+
+    looker.go("/inbox/")
+    card.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("status").first).to_contain_text("Approved")
+    looker.look("after a vote, with its toast")
+
+    assert looker.found == []
+
+
+def test_pages_with_halts_in_force(looker: Looker, writer: Robot, erp: FakeErp) -> None:
+    _a_busy_day(writer, erp)
+    looker.sign_in("omar")
+    looker.go("/runs/")
+    looker.page.get_by_role("link", name="Stop").click()
+    expect(looker.page.get_by_role("dialog")).to_be_visible()
+    looker.look("the halt panel as a sheet")
+    looker.at("/halts/new/?scope=agent:writer", name="the halt panel as a page")
+
+    placed = [_halt(scope, reference) for scope, reference in (("mesh", ""), ("agent", "writer"), ("tool", "erp.find"))]
+    halts.lift_halt(actor=actor("omar"), halt_id=placed[1].id, reason="Found and fixed")
+    writer.call("12.00", key="halted")
+    for path in ("/halts/", f"/halts/{placed[2].id}/", f"/halts/{placed[1].id}/", "/inbox/", "/agents/"):
+        looker.at(path, name=f"{path} with halts")
+    looker.page.context.clear_cookies()
+    looker.at("/accounts/login/", name="sign-in with halts")
+
+    assert looker.found == []
+
+
+def _a_busy_day(writer: Robot, erp: FakeErp) -> Any:
+    """Calls in every state, with all that a card can show. Returns the call that people approved and the ERP did."""
+    run = (
+        writer.api()
+        .post("/api/v1/runs", {"title": "Dispute INV-1042", "business_key": "INV-1042"}, format="json")
+        .json()
+    )
+    more: dict[str, Any] = {
+        "rationale": "Billed 80.00 a unit, agreed were 64.00.",
+        "confidence": 0.93,
+        "evidence": [{"title": "Price list 2026-09", "uri": "urn:erp:price-list:2026-09", "sha256": "a" * 64}],
+    }
+    done, approval = parked(writer, key="done", run_id=run["id"], **more)
+    approvals.cast_vote(
+        actor=actor("dana"), approval_id=approval.id, verdict="approve", digest=approval.digest, comment="As agreed"
+    )
+    settle_news()
+    done.refresh_from_db()
+    writer.call("180.00", key="alone", run_id=run["id"])
+    writer.call("0.00", key="denied")
+    erp.faults = ["400"]
+    writer.call("190.00", key="failed")
+    erp.faults = ["500"]
+    writer.call("200.00", key="executing")
+    for number, amount in enumerate(("1280.00", "6000.00", "700.50", "999.99")):
+        parked(writer, amount, key=f"waiting-{number}", **more)
+    return done
+
+
+def _halt(scope_type: str, reference: str) -> Any:
+    return halts.place_halt(
+        actor=actor("omar"),
+        scope_type=scope_type,
+        scope_reference=reference,
+        environment="production",
+        mode="hold",
+        reason_code="malfunction",
+        reason="It credits the wrong customers",
+    )
