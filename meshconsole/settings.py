@@ -5,6 +5,7 @@ guess.
 from pathlib import Path
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from meshconsole import env
 from meshconsole.logs import configure_structlog, logging_config
@@ -21,7 +22,10 @@ VAULT_KEYS = env.words("VAULT_KEYS") or env.text("VAULT_KEYS").split()
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if LOCAL else "")
 BASE_URL = env.text("BASE_URL", "http://localhost:8000" if LOCAL else "").rstrip("/")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", BASE_URL)
+# The demo signs people in without a password, so it lives on loopback alone.
 DEMO = env.flag("DEMO")
+if DEMO and not LOCAL:
+    raise ImproperlyConfigured("DEMO=1 is for a console on loopback (LOCAL=1): it signs people in without a password.")
 
 DATABASES = {
     "default": env.database("DATABASE_URL", pool_size=env.number("DB_POOL_SIZE", 10) if env.flag("DB_POOL") else 0)
@@ -53,7 +57,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "guardian",
     "lucide",
     "pgtrigger",

@@ -3,6 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
+from apps.api import halts
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -11,7 +12,9 @@ urlpatterns = [
     path("api/v1/", include("apps.gateway.api_urls")),
     path("api/v1/", include("apps.runs.api_urls")),
     path("api/v1/", include("apps.approvals.api_urls")),
-    path("api/v1/", include("apps.halts.api_urls")),
+    path("api/v1/halts", halts.Halts.as_view(), name="api-halts"),
+    path("api/v1/halts/<uuid:halt_id>", halts.HaltDetail.as_view(), name="api-halt"),
+    path("api/v1/halts/<uuid:halt_id>/lift", halts.HaltLift.as_view(), name="api-halt-lift"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

@@ -4,69 +4,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Count, Exists, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Q, QuerySet
 
 from apps.audit.models import AuditEntry
 from apps.core.actor import Actor
-from apps.core.money import Money
 from apps.gateway.models import OPEN_STATES, CallState, ToolCall
 from apps.halts.models import Halt, Scope
-from apps.halts.queries import Target
 from apps.registry.models import Agent
 from apps.registry.permissions import AUDIT, HALT
-from apps.registry.queries import agents_visible_to, processes_visible_to, processes_where
-from apps.runs.models import Run, RunState
-
-
-@dataclass(frozen=True, slots=True)
-class HaltPreview:
-    """What a halt would touch, before anyone confirms it."""
-
-    agent_count: int
-    open_run_count: int
-    executing: list[ToolCall]
-    waiting_count: int
-    waiting_sums: list[Money]
-
-
-def preview_of(actor: Actor, target: Target, environment: str) -> HaltPreview:
-    """Counted over what the actor sees of the scope (I13)."""
-    seen = Q(process__in=processes_visible_to(actor))
-    calls = ToolCall.objects.filter(_calls_in(target), seen, environment=environment)
-    waiting = calls.filter(state=CallState.AWAITING_APPROVAL)
-    sums = waiting.exclude(currency="").order_by("currency").values_list("currency").annotate(total=Sum("money_minor"))
-    return HaltPreview(
-        agent_count=_agents_in(target, environment).filter(seen).count(),
-        open_run_count=Run.objects.filter(_runs_in(target), seen, environment=environment, state=RunState.OPEN)
-        .distinct()
-        .count(),
-        executing=list(
-            calls.filter(state=CallState.EXECUTING).select_related("tool", "agent").order_by("executing_at")[:20]
-        ),
-        waiting_count=waiting.count(),
-        waiting_sums=[Money(total, currency) for currency, total in sums],
-    )
-
-
-def _agents_in(target: Target, environment: str) -> QuerySet[Agent]:
-    agents = Agent.objects.filter(environment=environment)
-    conditions = {
-        Scope.MESH: Q(),
-        Scope.PROCESS: Q(process=target.scope_id),
-        Scope.AGENT: Q(id=target.scope_id),
-        Scope.TOOL: Q(grants__tool=target.scope_id, grants__revoked_at=None),
-    }
-    return agents.filter(conditions[target.scope_type]).distinct()
-
-
-def _calls_in(target: Target) -> Q:
-    fields = {Scope.PROCESS: "process", Scope.AGENT: "agent", Scope.TOOL: "tool"}
-    return Q() if target.scope_type == Scope.MESH else Q(**{fields[target.scope_type]: target.scope_id})
-
-
-def _runs_in(target: Target) -> Q:
-    fields = {Scope.PROCESS: "process", Scope.AGENT: "opened_by", Scope.TOOL: "tool_calls__tool"}
-    return Q() if target.scope_type == Scope.MESH else Q(**{fields[target.scope_type]: target.scope_id})
+from apps.registry.queries import agents_visible_to, processes_where
 
 
 @dataclass(frozen=True, slots=True)

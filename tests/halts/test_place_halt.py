@@ -59,6 +59,16 @@ def test_the_next_call_in_scope_is_turned_away(
     assert AuditEntry.objects.filter(code="tool_call.halted").exists()
 
 
+def test_the_answer_names_the_calls_that_still_run(writer: Robot, api: Api, erp: FakeErp) -> None:
+    erp.faults = ["500"]
+    call_id = writer.call("180.00").json()["id"]
+    placed = halt(api("omar")).json()
+
+    assert [(call["id"], call["tool"], call["entity"]) for call in placed["executing"]] == [
+        (call_id, "erp.issue_credit_memo", {"type": "invoice", "id": "INV-1042"})
+    ]
+
+
 def test_what_is_outside_the_scope_goes_on(writer: Robot, triage: Robot, api: Api, erp: FakeErp) -> None:
     halt(api("omar"))
 

@@ -10,10 +10,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.requests import actor_of, person_of
 from apps.console.forms import HaltForm, HaltScopeForm, LiftForm
-from apps.console.queries import preview_of
 from apps.core.actor import Actor
 from apps.core.htmx import page_or_part, wants_partial
 from apps.core.paging import page_of
+from apps.gateway.preview import preview_of
 from apps.halts import services
 from apps.halts.models import Halt, Mode, ReasonCode, Scope
 from apps.halts.queries import halt_for, halts_visible_to, target_for

@@ -172,7 +172,7 @@ def _change_of_digest(
 
 
 def _change_of_verdict(first: Decision, now: Decision) -> Changed | None:
-    if (first.outcome, first.obligations.get("stages")) == (now.outcome, now.obligations.get("stages")):
+    if (first.outcome, first.obligations) == (now.outcome, now.obligations):
         return None
     return Changed(
         "decision_changed",

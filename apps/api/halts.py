@@ -1,4 +1,4 @@
-"""The API of halts."""
+"""The API of halts. It stands up here because its answer names the calls that still run."""
 
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,8 @@ from apps.accounts.requests import actor_of, person_of
 from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.paging import page_of, page_size
+from apps.gateway.models import ToolCall
+from apps.gateway.preview import executing_under
 from apps.halts import services
 from apps.halts.models import Halt
 from apps.halts.queries import halt_for, halts_visible_to
@@ -56,7 +58,9 @@ class Halts(APIView):
             reason=data.get("reason") or "",
             expires_at=data.get("expires_at"),
         )
-        return Response(halt_resource(halt, actor_of(request)), status=201)
+        actor = actor_of(request)
+        executing = [_executing(call) for call in executing_under(actor, halt)]
+        return Response({**halt_resource(halt, actor), "executing": executing}, status=201)
 
     @extend_schema(
         operation_id="halt_list",
@@ -97,6 +101,17 @@ class HaltLift(APIView):
         body.is_valid(raise_exception=True)
         halt = services.lift_halt(actor=actor_of(request), halt_id=halt_id, reason=body.validated_data["reason"])
         return Response(halt_resource(halt, actor_of(request)))
+
+
+def _executing(call: ToolCall) -> dict[str, Any]:
+    """A call that was under way when the halt was placed."""
+    return {
+        "id": str(call.id),
+        "tool": call.tool.name,
+        "agent": call.agent.slug,
+        "entity": {"type": call.entity_type, "id": call.entity_id} if call.entity_id else None,
+        "executing_since": rfc3339(call.executing_at),
+    }
 
 
 def halt_resource(halt: Halt, actor: Actor) -> dict[str, Any]:
