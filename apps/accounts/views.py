@@ -21,6 +21,7 @@ class SignInView(LoginView):
     """allauth's sign-in with its rate limits, and the demo's buttons as `demo_people`."""
 
     form_class = SignInForm
+    http_method_names = ["get", "head", "post", "options"]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {**super().get_context_data(**kwargs), "demo_people": demo_people()}

@@ -1,5 +1,6 @@
 """The API of halts. It stands up here because its answer names the calls that still run."""
 
+import datetime as dt
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,15 @@ from apps.halts.models import Halt
 from apps.halts.queries import halt_for, halts_visible_to
 
 
+class ZonedDateTimeField(serializers.DateTimeField):
+    """RFC 3339 with its offset: guessed, a halt could end hours before the person meant it to."""
+
+    def enforce_timezone(self, value: dt.datetime) -> dt.datetime:
+        if value.tzinfo is None:
+            raise serializers.ValidationError("A time needs its offset from UTC, such as Z or +02:00.")
+        return super().enforce_timezone(value)
+
+
 class ScopeSerializer(serializers.Serializer[Any]):
     type = serializers.CharField(max_length=20)
     id = serializers.CharField(max_length=120, required=False, allow_blank=True, allow_null=True)
@@ -32,7 +42,7 @@ class HaltSerializer(serializers.Serializer[Any]):
     mode = serializers.CharField(max_length=10)
     reason_code = serializers.CharField(max_length=20)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    expires_at = ZonedDateTimeField(required=False, allow_null=True)
 
 
 class LiftSerializer(serializers.Serializer[Any]):

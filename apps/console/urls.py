@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from apps.console.views import halts, lists
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="inbox"), name="home"),
+    path("", RedirectView.as_view(pattern_name="inbox", http_method_names=["get", "head"]), name="home"),
     path("", include("apps.accounts.urls")),
     path("", include("apps.approvals.urls")),
     path("", include("apps.runs.urls")),

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
 from kombu.connection import Connection
 
 from apps.core import clock
@@ -16,10 +17,12 @@ from apps.core.tasks import WORKER_HEARTBEAT
 HEARTBEAT_MAX_AGE = dt.timedelta(seconds=20)
 
 
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+@require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when every part answers, 503 otherwise; either way each part by name with a sentence."""
     parts = {name: _verdict(check) for name, check in CHECKS.items()}

@@ -47,7 +47,7 @@ def page_size(text: str | None) -> int:
     """The `limit` a caller asked for, between 1 and MAX_PAGE_SIZE. Raises Invalid on anything else."""
     if not text:
         return PAGE_SIZE
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PAGE_SIZE:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_PAGE_SIZE:
         raise Invalid("page.bad_limit", f"limit must be a whole number from 1 to {MAX_PAGE_SIZE}.")
     return int(text)
 
@@ -79,9 +79,13 @@ def _decode(cursor: str, order: tuple[str, ...], model: type[Model]) -> list[Any
         ]
     except (ValueError, TypeError, RecursionError, ValidationError):
         values = []
-    if len(values) != len(order) or None in values:
+    if len(values) != len(order) or None in values or any(_is_naive(value) for value in values):
         raise Invalid("page.bad_cursor", "That cursor was not made here.")
     return values
+
+
+def _is_naive(value: Any) -> bool:
+    return isinstance(value, dt.datetime) and value.tzinfo is None
 
 
 def _column(model: type[Model], name: str) -> "Field[Any, Any]":

@@ -1,12 +1,13 @@
 """The DRF face of the error family: every error is RFC 9457 `application/problem+json` with a stable code."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
-from rest_framework.response import Response
-from rest_framework.views import APIView, set_rollback
+from rest_framework.settings import api_settings
+from rest_framework.views import set_rollback
 
 from apps.core.errors import BadRequest, Invalid, MeshError, NotAllowed, NotAuthenticated, NotFound, TooLarge
 from apps.core.middleware import current_request_id
@@ -27,13 +28,14 @@ def problem(error: MeshError) -> dict[str, Any]:
     }
 
 
-def problem_response(exception: Exception, context: dict[str, Any]) -> Response | None:
+def problem_response(exception: Exception, context: dict[str, Any]) -> JsonResponse | None:
     """DRF's EXCEPTION_HANDLER. None lets what is not a refusal rise as the bug it is."""
     error = _as_mesh_error(exception)
     if error is None:
         return None
     set_rollback()
-    response = Response(problem(error), status=error.status, content_type=PROBLEM_TYPE)
+    # always JSON, also where the view would render something else
+    response = problem_json(error)
     if error.status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="mesh-console"'
     if error.retry_after_seconds is not None:
@@ -63,26 +65,29 @@ def _as_mesh_error(exception: Exception) -> MeshError | None:
         return NotAuthenticated("token.missing", "Sign in, or send a bearer token.")
     if isinstance(exception, exceptions.APIException):
         sentence = str(exception.detail)
-        return _error(exception.status_code, exception.default_detail, str(exception.default_code), sentence)
+        title = HTTPStatus(exception.status_code).phrase
+        return _error(exception.status_code, title, str(exception.default_code), sentence)
     return None
 
 
-def _error(status: int, title: Any, code: str, sentence: str) -> MeshError:
+def _error(status: int, title: str, code: str, sentence: str) -> MeshError:
     """A refusal of the framework's, with its own status and title, in our family."""
     error = MeshError(code, sentence)
     error.status = status  # type: ignore[misc]
-    error.title = str(title).rstrip(".")  # type: ignore[misc]
+    error.title = title  # type: ignore[misc]
     return error
 
 
 def _pointers(detail: Any, at: str = "") -> list[dict[str, str]]:
     """DRF's nested error detail as a flat list of JSON pointers with sentences."""
     if isinstance(detail, dict):
-        return [found for key, value in detail.items() for found in _pointers(value, f"{at}/{key}")]
+        return [
+            found
+            for key, value in detail.items()
+            # what is wrong with the whole is no field of it
+            for found in _pointers(value, at if key == api_settings.NON_FIELD_ERRORS_KEY else f"{at}/{key}")
+        ]
     if isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
         return [found for index, value in enumerate(detail) for found in _pointers(value, f"{at}/{index}")]
     sentences = detail if isinstance(detail, list) else [detail]
     return [{"pointer": at, "sentence": str(sentence)} for sentence in sentences]
-
-
-__all__ = ["PROBLEM_TYPE", "APIView", "problem", "problem_json", "problem_response"]

@@ -45,12 +45,11 @@ class ToolCalls(APIView):
         intake = services.request_tool_call(
             agent=signed_in.agent, credential=signed_in.credential, actor=actor_of(request), request=body.call_request()
         )
-        refusal = refusal_for(intake.call, intake.decision, intake.halt, replayed=intake.replayed)
+        resource = call_resource(intake.call, intake.decision, replayed=intake.replayed)
+        refusal = refusal_for(intake.call, resource, intake.halt)
         if refusal is not None:
             raise refusal
-        return Response(
-            call_resource(intake.call, intake.decision, replayed=intake.replayed), status=_status(intake.call)
-        )
+        return Response(resource, status=_status(intake.call))
 
     @extend_schema(
         operation_id="tool_call_list",
@@ -58,7 +57,7 @@ class ToolCalls(APIView):
         parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
     )
     def get(self, request: Request) -> Response:
-        calls = calls_visible_to(actor_of(request)).prefetch_related("decisions")
+        calls = calls_visible_to(actor_of(request)).prefetch_related("decisions", "approval__votes__comment")
         page = page_of(
             calls, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
         )

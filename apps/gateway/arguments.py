@@ -13,6 +13,8 @@ from apps.core.pointers import resolve
 from apps.registry.models import Tool
 
 ERRORS_SHOWN = 20
+# Of one argument within a sentence; the card shows it whole.
+SHOWN_CHARACTERS = 80
 
 
 @lru_cache(maxsize=4096)
@@ -88,6 +90,11 @@ def entity_in(tool: Tool, arguments: dict[str, Any]) -> tuple[str, str]:
     return (tool.entity_type, str(value)[:120]) if value is not None else ("", "")
 
 
+def _short(value: str | float) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
 class _Words(dict[str, object]):
     def __missing__(self, key: str) -> str:
         return "…"
@@ -95,5 +102,5 @@ class _Words(dict[str, object]):
 
 def sentence_for(tool: Tool, arguments: dict[str, Any], money: Money | None) -> str:
     """The sentence people read: the tool's `says` with this call's values."""
-    words = {key: value for key, value in arguments.items() if isinstance(value, str | int | float)}
+    words = {key: _short(value) for key, value in arguments.items() if isinstance(value, str | int | float)}
     return tool.says.format_map(_Words(words, money=money if money else "…"))

@@ -1,11 +1,13 @@
 """The shape of what agents send. Meaning is the services' business."""
 
+import json
 from typing import Any
 
 from rest_framework import serializers
 
 from apps.gateway.requests import CallRequest
 
+NUL = "\\u0000"
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$"
 
 
@@ -21,6 +23,8 @@ class ArgumentsField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError("Must be a JSON object.")
+        if NUL in json.dumps(data):
+            raise serializers.ValidationError("Holds the null character, which no text has.")
         return data
 
 
@@ -34,7 +38,7 @@ class AuthorizeSerializer(serializers.Serializer[Any]):
         required=False, allow_blank=True, allow_null=True, max_length=20_000, trim_whitespace=False
     )
     confidence = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1)
-    evidence = EvidenceSerializer(many=True, required=False)
+    evidence = EvidenceSerializer(many=True, required=False, max_length=50)  # type: ignore[call-arg]  # many=True takes it
     on_behalf_of = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=150)
     region = serializers.CharField(required=False, allow_null=True, max_length=60)
     customer_tier = serializers.CharField(required=False, allow_null=True, max_length=60)

@@ -24,7 +24,7 @@ def call_resource(call: ToolCall, decision: Decision | None, *, replayed: bool =
         "money": {"minor": call.money_minor, "currency": call.currency} if call.currency else None,
         "decision": _decision(decision),
         "approval": _approval(call.approval),
-        "result": vault.read(call.result_id) if call.state in (CallState.SUCCEEDED, CallState.COMPENSATED) else None,
+        "result": vault.body_of(call.result) if call.state in (CallState.SUCCEEDED, CallState.COMPENSATED) else None,
         "error": _error(call),
         "replayed": replayed,
         "requested_at": rfc3339(call.requested_at),
@@ -62,8 +62,8 @@ def _approval(approval: Approval | None) -> dict[str, Any] | None:
 
 def _feedback(approval: Approval) -> dict[str, str] | None:
     """Why a person said no: what the agent may learn from."""
-    vote: Vote | None = approval.votes.filter(verdict="reject").first()
-    return None if vote is None else {"reason_code": vote.reason_code, "comment": vault.read(vote.comment_id) or ""}
+    vote: Vote | None = next((vote for vote in approval.votes.all() if vote.verdict == "reject"), None)
+    return None if vote is None else {"reason_code": vote.reason_code, "comment": vault.body_of(vote.comment) or ""}
 
 
 def _error(call: ToolCall) -> dict[str, Any] | None:
@@ -71,22 +71,17 @@ def _error(call: ToolCall) -> dict[str, Any] | None:
         return None
     error = {"code": call.error_code, "sentence": call.error_sentence}
     if call.state == CallState.FAILED and call.result_id is not None:
-        error |= vault.read(call.result_id) or {}
+        error |= vault.body_of(call.result) or {}
     return error
 
 
-def refusal_for(call: ToolCall, decision: Decision | None, halt: Halt | None, *, replayed: bool) -> MeshError | None:
+def refusal_for(call: ToolCall, resource: dict[str, Any], halt: Halt | None) -> MeshError | None:
     """The problem a caller gets for a call that ended badly at once; None when the resource itself is the answer."""
-    resource = call_resource(call, decision, replayed=replayed)
-    if call.state == CallState.DENIED and decision is not None:
+    if call.state == CallState.DENIED:
         return NotAllowed("denied", call.error_sentence, **resource)
     if call.state == CallState.HALTED:
-        return Halted(
-            "halted",
-            halt.sentence if halt else call.error_sentence or "A halt covers this call.",
-            **resource,
-            halt=_halt(call, halt),
-        )
+        sentence = halt.sentence if halt else call.error_sentence or "A halt covers this call."
+        return Halted("halted", sentence, **resource, halt=_halt(call, halt))
     if call.state in (CallState.FAILED, CallState.OUTCOME_UNKNOWN):
         sentence = call.error_sentence or "The business system did not do what it was asked."
         return ConnectorError(call.error_code or call.state, sentence, effect="", **resource)

@@ -45,6 +45,11 @@ def _payload(document: Document, now: Any) -> Payload:
     )
 
 
+def body_of(payload: Payload | None) -> Any:
+    """The document of a row that is at hand; None when it was erased or never stored."""
+    return None if payload is None or payload.body is None else json.loads(bytes(payload.body))
+
+
 def read(payload_id: UUID | None) -> Any:
     """The document, or None when it was erased or never stored."""
     return None if payload_id is None else read_many([payload_id]).get(payload_id)

@@ -50,7 +50,7 @@ POST   /api/v1/authorize                           401   403   403   403   403  
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403
 GET    /api/v1/runs/{run}                          401   200   200   200   200   200   200   404     200   404     200
-PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   403     200   404     403
+PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   404     200   404     403
 GET    /api/v1/approvals                           401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/approvals/{approval}                401   200   200   200   200   200   200   404     404   404     200
 POST   /api/v1/approvals/{approval}/votes          401   201   403   403   403   403   403   404     404   404     201

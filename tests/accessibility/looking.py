@@ -11,7 +11,7 @@ from tests.access.scene import Scene
 
 DESK, PHONE = 1440, 360
 HEIGHT = 900
-# Preloading would fetch every @import again, against the policy of the page; target-size is WCAG 2.2, and off by default.
+# Preloading would fetch every @import again, against the policy of the page; target-size is of WCAG 2.2, and else off.
 OPTIONS: dict[str, Any] = {
     "preload": False,
     "resultTypes": ["violations"],

@@ -14,6 +14,7 @@ def problem_of(answer: Any) -> tuple[int, str]:
     assert len(body["detail"].split()) > 2, body
     assert body["detail"][-1] in ".!?", body
     assert body["request_id"] == answer["X-Request-Id"], body
+    pointers_of(answer)
     return answer.status_code, body["code"]
 
 
@@ -21,4 +22,7 @@ def pointers_of(answer: Any) -> set[str]:
     """Where the problem says that something is wrong, each with a sentence."""
     errors = answer.json().get("errors", [])
     assert all(error["sentence"] for error in errors)
-    return {error["pointer"] for error in errors}
+    pointers = {error["pointer"] for error in errors}
+    # the framework's word for the thing itself, which no body has as a member
+    assert not any("non_field_errors" in pointer for pointer in pointers), pointers
+    return pointers

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from apps.core import clock
 from tests.access.scene import Scene
 from tests.access.table import ROWS, Row
+from tests.conftest import credit
 from tests.contract.database import contents
 from tests.contract.problems import pointers_of, problem_of
 from tests.fakes.erp import FakeErp
@@ -198,12 +199,13 @@ def test_the_largest_exact_integer_and_deep_but_sane_arguments_pass(writers: Wri
     deep = "[" * 50 + "]" * 50
     body = (
         '{"tool": "erp.open_ticket", "idempotency_key": "k-2", '
-        f'"arguments": {{"reference": "T-1", "x": 9007199254740991, "y": {deep}, "z": "é\\ud83d\\ude00"}}}}'
+        f'"arguments": {{"reference": "T-1", "x": 9007199254740991, "y": {deep}, "w": "\\\\u0000", "z": "é\\ud83d\\ude00"}}}}'
     )
     answer = writers.send(ACT[CALL], body.encode())
 
     assert answer.status_code == 200, answer.json()
     assert erp.requests[0]["body"]["x"] == 2**53 - 1
+    assert erp.requests[0]["body"]["w"] == "\\u0000"  # six letters, and no null character
     assert erp.requests[0]["body"]["z"] == "é😀"
 
 
@@ -226,4 +228,25 @@ def test_a_page_refuses_a_large_form_with_a_page(writers: Writers, path: str) ->
 
     assert answer.status_code == 413
     assert "request.too_large" in answer.content.decode()
+    assert contents() == before
+
+
+def test_one_long_argument_does_not_make_everyones_list_unreadable(writers: Writers) -> None:
+    """The card may show all of it; a row of a list says what a sentence can."""
+    long = {**credit("1280.00"), "customer_id": "x" * 900 * KIB}
+    assert writers.scene.writer.call(key="long", arguments=long).status_code == 202
+    listed = writers.clients["dana"].get("/api/v1/approvals").json()["items"]
+    page = writers.clients["dana"].get("/inbox/")
+
+    assert len(listed) == 2
+    assert max(len(item["sentence"]) for item in listed) < 500
+    assert len(page.content) < 200 * KIB
+
+
+def test_evidence_has_an_end(writers: Writers) -> None:
+    before = contents()
+    answer = writers.scene.writer.call("1280.00", key="many", evidence=[{"title": "Price list"}] * 5_000)
+
+    assert problem_of(answer) == (422, "input.invalid")
+    assert pointers_of(answer) == {"/evidence"}
     assert contents() == before

@@ -32,7 +32,7 @@ from tests.fakes.erp import FakeErp
 pytestmark = pytest.mark.django_db
 
 # For each of three callers on each operation; all of it takes some ten seconds.
-EXAMPLES = 16
+EXAMPLES = 10
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 CSRF_TOKEN = "a" * 32
 

@@ -63,6 +63,7 @@ CURSORS = {
     "another list's, by time": "WyIyMDI2LTExLTIwVDAwOjAwOjAwKzAwOjAwIl0",
     "a time without its zone": "WyIyMDI2LTExLTIwVDAwOjAwOjAwIiwgIjAxOThjMGRlLTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMCJd",
     "three keys": "WyIxIiwiMiIsIjMiXQ",
+    "a number beyond the database's": "WyI5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OSJd",
     "deep": "W1tb" * 20_000,
 }
 
@@ -78,12 +79,18 @@ def test_a_cursor_that_was_not_made_for_this_list_is_refused(api: Api, path: str
 @pytest.mark.parametrize("path", ["/inbox/", "/runs/", "/halts/", "/audit/"])
 def test_pages_refuse_the_same_cursors(world: FakeErp, sign_in: Callable[[str], Client], path: str) -> None:
     dana = sign_in("dana")
-    own = {"another list's, by number"} if path == "/audit/" else set()
+    own = {"another list's, by number", "a number beyond the database's"} if path == "/audit/" else set()
     answers = {what: dana.get(path, {"after": cursor}) for what, cursor in CURSORS.items() if what not in own}
 
     assert {what: answer.status_code for what, answer in answers.items()} == {
         what: 400 if what == "a null byte" else 422 for what in answers
     }
+
+
+def test_the_log_has_nothing_beyond_the_largest_number(world: FakeErp, sign_in: Callable[[str], Client]) -> None:
+    answer = sign_in("chen").get("/audit/", {"after": CURSORS["a number beyond the database's"]})
+
+    assert answer.status_code in (200, 422)
 
 
 QUERIES = [

@@ -56,10 +56,7 @@ Ask = Callable[[], Any]
 
 
 def statements_of(ask: Ask) -> int:
-    """How many statements the second asking takes: the first fills what the process remembers. Savepoints do not count:
-    they are transactions of production, or of the test alone.
-    """
-    undone(ask)
+    """How many statements it takes, savepoints aside: in production those are transactions, or not there at all."""
     with CaptureQueriesContext(connection) as captured:
         undone(ask)
     return sum("SAVEPOINT" not in query["sql"][:25] for query in captured.captured_queries)
@@ -117,6 +114,8 @@ def measured(
         if not Process.objects.exists():
             call_command("bootstrap", "--file", str(world_file), stdout=open(os.devnull, "w"))  # noqa: SIM115
         crowd, numbers = Crowd(), dict[int, dict[str, int]]()
+        crowd.grow_to(FEW)
+        measure(crowd.scene)  # fills what the process remembers
         for size in (FEW, MANY):
             crowd.grow_to(size)
             numbers[size] = measure(crowd.scene)
