@@ -1,14 +1,26 @@
 """The shape of what agents send. Meaning is the services' business."""
 
-import json
 from typing import Any
 
 from rest_framework import serializers
 
 from apps.gateway.requests import CallRequest
 
-NUL = "\\u0000"
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$"
+
+
+def holds_nul(document: Any) -> bool:
+    """Whether any text in the document, or any name, holds the null character, which PostgreSQL's text cannot."""
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and "\x00" in value:
+            return True
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
 class EvidenceSerializer(serializers.Serializer[Any]):
@@ -23,7 +35,7 @@ class ArgumentsField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError("Must be a JSON object.")
-        if NUL in json.dumps(data):
+        if holds_nul(data):
             raise serializers.ValidationError("Holds the null character, which no text has.")
         return data
 
