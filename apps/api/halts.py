@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from apps.accounts.requests import actor_of, person_of
 from apps.core.actor import Actor
 from apps.core.clock import rfc3339
+from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
 from apps.gateway.models import ToolCall
 from apps.gateway.preview import executing_under
@@ -83,7 +84,10 @@ class Halts(APIView):
     )
     def get(self, request: Request) -> Response:
         halts = halts_visible_to(actor_of(request))
-        if request.query_params.get("in_force") == "true":
+        in_force = request.query_params.get("in_force", "false")
+        if in_force not in ("true", "false"):
+            raise Invalid("halts.bad_filter", "in_force is true or false.")
+        if in_force == "true":
             halts = halts & Halt.objects.in_force()
         page = page_of(
             halts, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.requests import actor_of, person_of
 from apps.approvals import services
@@ -26,7 +26,7 @@ def _view_of(request: HttpRequest) -> str:
     return view if view in TABS else "mine"
 
 
-@require_GET
+@require_safe
 def inbox(request: HttpRequest) -> HttpResponse:
     """The queue, with its first item open."""
     person_of(request)
@@ -39,7 +39,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     return page_or_part(request, "approvals/inbox.html", "approvals/_queue.html", context)
 
 
-@require_GET
+@require_safe
 def approval(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """One approval: the card alone for htmx, beside the queue otherwise."""
     person_of(request)

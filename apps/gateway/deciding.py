@@ -125,6 +125,7 @@ def audit_data(call: ToolCall, decision: Decision) -> dict[str, Any]:
         "moment": decision.moment,
         "policies": [f"{policy['id']}@{policy['version']}" for policy in decision.policies],
         "releases": decision.releases,
+        "errors": decision.errors,
         "arguments_digest": call.request.digest,
         "money": {"minor": call.money_minor, "currency": call.currency} if call.currency else None,
     }

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from apps.accounts.requests import actor_of, person_of
 from apps.core import clock
@@ -14,7 +14,7 @@ from apps.runs.queries import run_for, runs_visible_to, spans_of
 from apps.runs.timeline import timeline_of
 
 
-@require_GET
+@require_safe
 def run_list(request: HttpRequest) -> HttpResponse:
     """Newest first; `state` and `q` (a business key or words of the title) narrow it."""
     person_of(request)
@@ -33,7 +33,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
     return page_or_part(request, "runs/list.html", "runs/_rows.html", context)
 
 
-@require_GET
+@require_safe
 def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The timeline. While the run is open the part is polled, and answers 204 as long as nothing new happened."""
     person_of(request)

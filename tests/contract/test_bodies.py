@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.core import clock
-from tests.access.scene import Scene
+from tests.access.scene import Scene, undone
 from tests.access.table import ROWS, Row
 from tests.conftest import credit
 from tests.contract.database import contents
@@ -197,16 +197,30 @@ def test_arguments_must_mean_the_same_on_every_machine(
 
 def test_the_largest_exact_integer_and_deep_but_sane_arguments_pass(writers: Writers, erp: FakeErp) -> None:
     deep = "[" * 50 + "]" * 50
+    # the second text is an escaped backslash and five letters, and no null character
+    texts = '["é\\ud83d\\ude00", "\\\\u0000"]'
     body = (
         '{"tool": "erp.open_ticket", "idempotency_key": "k-2", '
-        f'"arguments": {{"reference": "T-1", "x": 9007199254740991, "y": {deep}, "w": "\\\\u0000", "z": "é\\ud83d\\ude00"}}}}'
+        f'"arguments": {{"reference": "T-1", "x": 9007199254740991, "y": {deep}, "z": {texts}}}}}'
     )
     answer = writers.send(ACT[CALL], body.encode())
 
     assert answer.status_code == 200, answer.json()
     assert erp.requests[0]["body"]["x"] == 2**53 - 1
-    assert erp.requests[0]["body"]["w"] == "\\u0000"  # six letters, and no null character
-    assert erp.requests[0]["body"]["z"] == "é😀"
+    assert erp.requests[0]["body"]["z"] == ["é😀", "\\u0000"]
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}")], ids=["lists", "objects"])
+def test_at_every_depth_there_is_an_answer(writers: Writers, opening: str, closing: str) -> None:
+    """What one part still reads, the next may not: somewhere between them no request may fall."""
+    answers = {}
+    for levels in range(50, 1_000, 50):
+        deep = opening * levels + "1" + closing * levels
+        body = f'{{"tool": "erp.open_ticket", "idempotency_key": "k", "arguments": {{"reference": "T", "x": {deep}}}}}'
+        answers[levels] = undone(lambda body=body: writers.send(ACT[CALL], body.encode())).status_code  # type: ignore[misc]
+
+    assert answers[50] == 200
+    assert {levels: status for levels, status in answers.items() if status not in (200, 400, 422)} == {}
 
 
 def test_a_time_without_its_zone_is_no_time(writers: Writers) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.requests import actor_of, person_of
 from apps.console.forms import HaltForm, HaltScopeForm, LiftForm
@@ -35,7 +35,7 @@ def halts(request: HttpRequest) -> HttpResponse:
     return render(request, "halts/list.html", {"in_force": in_force, "past": past})
 
 
-@require_GET
+@require_safe
 def halt_panel(request: HttpRequest) -> HttpResponse:
     """What to stop, how, and what that would touch: the first of the two actions opens it from anywhere."""
     person_of(request)
@@ -105,7 +105,7 @@ def _place(request: HttpRequest) -> HttpResponse:
     return _done(request, f"{VERBS[Mode(halt.mode)]} in force on {halt.scope_name}.", f"/halts/{halt.id}/")
 
 
-@require_GET
+@require_safe
 def halt(request: HttpRequest, halt_id: UUID) -> HttpResponse:
     """One halt: in force since when, by whom, why, and what it holds."""
     person_of(request)

@@ -2,7 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from apps.accounts.requests import actor_of, person_of
 from apps.console.queries import agent_rows, entries_visible_to
@@ -12,14 +12,14 @@ from apps.core.ids import parse_uuid
 from apps.core.paging import page_of
 
 
-@require_GET
+@require_safe
 def agents(request: HttpRequest) -> HttpResponse:
     """Every agent, what holds it and what it has under way."""
     person_of(request)
     return render(request, "agents/list.html", {"rows": agent_rows(actor_of(request))})
 
 
-@require_GET
+@require_safe
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Newest first; `run`, `subject`, `actor` and `code` narrow it."""
     person_of(request)
