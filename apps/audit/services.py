@@ -7,6 +7,7 @@ from apps.audit.models import AuditEntry
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.middleware import current_request_id
+from apps.core.rows import insert
 
 
 def record(
@@ -22,12 +23,12 @@ def record(
     reason: str = "",
     outcome: str = "",
     data: dict[str, Any] | None = None,
-) -> AuditEntry:
+) -> None:
     """Append one line. Called inside the transaction of the change, so that both are there or neither (I2).
 
     `data` holds ids, digests and codes; payload stays in the vault, of which the log knows the digest alone (I10).
     """
-    return AuditEntry.objects.create(
+    entry = AuditEntry(
         at=clock.now(),
         actor_kind=actor.kind,
         actor_key=actor.key,
@@ -44,3 +45,4 @@ def record(
         outcome=outcome,
         data=({"via": actor.via} if actor.via else {}) | (data or {}),
     )
+    insert(entry)

@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef
 
 from apps.core import clock, locks
 from apps.core.models import OutboxEvent
+from apps.core.rows import insert
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +52,14 @@ def register(table: dict[type[DomainEvent], list[Handler]]) -> None:
 def add(event: DomainEvent) -> None:
     """Write the event into the outbox. Must be called inside the transaction of the change it tells of."""
     now = clock.now()
-    OutboxEvent.objects.create(
+    row = OutboxEvent(
         name=type(event).__name__,
         subject=event.subject,
         body=dataclasses.asdict(event),  # type: ignore[call-overload]
         written_at=now,
         due_at=now,
     )
+    insert(row)
     if event.urgent:
         transaction.on_commit(nudge)
 

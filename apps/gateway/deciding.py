@@ -10,6 +10,7 @@ from apps.core import clock
 from apps.core.canonical import digest
 from apps.core.errors import NotFound
 from apps.core.money import Money
+from apps.core.rows import insert, sole
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
 from apps.gateway.requests import CallRequest
 from apps.policies.evaluation import decide
@@ -30,11 +31,8 @@ class Granted:
 
 def granted_tool(agent: Agent, tool_name: str) -> Granted:
     """Raises NotFound both for an unknown tool and for one without a grant, in the same words (I13)."""
-    grant = (
-        Grant.objects.in_force(clock.now())
-        .filter(agent=agent, tool__name=tool_name)
-        .select_related("tool__connector")
-        .first()
+    grant = sole(
+        Grant.objects.in_force(clock.now()).filter(agent=agent, tool__name=tool_name).select_related("tool__connector")
     )
     if grant is None:
         raise NotFound("tool_not_found", f"This agent has no tool called {tool_name!r}.")
@@ -43,7 +41,7 @@ def granted_tool(agent: Agent, tool_name: str) -> Granted:
 
 def endpoint_of(tool: Tool, environment: str) -> ConnectorEndpoint | None:
     """Where the tool's system is reached in this environment, None where it is not set up."""
-    return ConnectorEndpoint.objects.filter(connector_id=tool.connector_id, environment=environment).first()
+    return sole(ConnectorEndpoint.objects.filter(connector_id=tool.connector_id, environment=environment))
 
 
 def verdict_on(
@@ -77,7 +75,7 @@ def verdict_on(
 
 def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment, stored_input: Payload) -> Decision:
     """Write the immutable answer beside the call, in the caller's transaction."""
-    return Decision.objects.create(
+    decision = Decision(
         tool_call=call,
         moment=moment,
         outcome=verdict.outcome,
@@ -88,6 +86,8 @@ def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment,
         input=stored_input,
         decided_at=clock.now(),
     )
+    insert(decision)
+    return decision
 
 
 def call_digest(

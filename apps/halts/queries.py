@@ -27,13 +27,10 @@ def halts_over(reach: Reach) -> list[Halt]:
     """Halts in force that cover the reach, strictest first. Under the shared lock this answer holds until the
     transaction ends (I6).
     """
-    covering = (
-        Q(scope_type=Scope.MESH)
-        | Q(scope_type=Scope.PROCESS, scope_id=reach.process_id)
-        | Q(scope_type=Scope.AGENT, scope_id=reach.agent_id)
-        | Q(scope_type=Scope.TOOL, scope_id=reach.tool_id)
-    )
-    halts = list(Halt.objects.in_force().filter(covering, environment=reach.environment))
+    # few are ever in force, and ids are unique across what they can name: chosen here, the query stays a simple one
+    scope_ids = {None, reach.process_id, reach.agent_id, reach.tool_id}
+    in_force = Halt.objects.in_force().filter(environment=reach.environment)
+    halts = [halt for halt in in_force if halt.scope_id in scope_ids]
     return sorted(halts, key=lambda halt: (STRICTNESS[Mode(halt.mode)], halt.id))
 
 

@@ -12,6 +12,7 @@ from django.core.signing import BadSignature, Signer
 from apps.core import clock
 from apps.core.actor import Actor, agent_actor
 from apps.core.errors import NotAuthenticated
+from apps.core.rows import sole
 from apps.registry.models import Agent, AgentCredential
 
 PREFIX = "mca_"
@@ -58,10 +59,10 @@ def agent_for_token(token: str) -> SignedInAgent:
         raise NotAuthenticated("token.invalid", "This access token was not given out here.") from None
     if claims["until"] <= clock.now().timestamp():
         raise NotAuthenticated("token.expired", "This access token has expired. Ask for a new one at /oauth/token.")
-    credential = (
-        AgentCredential.objects.filter(pk=credential_id, revoked_at=None)
-        .select_related("agent__process", "agent__owner_team", "agent__built_by")
-        .first()
+    credential = sole(
+        AgentCredential.objects.filter(pk=credential_id, revoked_at=None).select_related(
+            "agent__process", "agent__owner_team", "agent__built_by"
+        )
     )
     if credential is None:
         raise NotAuthenticated("token.revoked", "The credential behind this access token was revoked.")

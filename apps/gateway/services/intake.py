@@ -9,6 +9,7 @@ from apps.approvals.models import Approval
 from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted
+from apps.core.rows import insert, sole
 from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import call_digest, explain_denial, granted_tool, record_decision, verdict_on
@@ -87,15 +88,17 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
 
 def _known_call(asked: Asked) -> Intake | None:
     """The call that already holds this key. Raises Conflict when it was made with other arguments."""
-    call = (
-        ToolCall.objects.filter(
-            agent=asked.agent, tool=asked.granted.tool, idempotency_key=asked.request.idempotency_key, holds_key=True
-        )
-        .select_related("tool", "approval", "request", "result")
-        .first()
+    holder = ToolCall.objects.filter(
+        agent_id=asked.agent.id,
+        tool_id=asked.granted.tool.id,
+        idempotency_key=asked.request.idempotency_key,
+        holds_key=True,
     )
-    if call is None:
+    # nearly every key is new: the call with all it refers to is read only where there is one
+    call_id = sole(holder.values_list("id", flat=True))
+    if call_id is None:
         return None
+    call = ToolCall.objects.select_related("tool", "approval", "request", "result").get(id=call_id)
     if call.arguments_digest != asked.arguments_digest:
         raise Conflict(
             "idempotency_conflict",
@@ -182,7 +185,7 @@ def _write(asked: Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decision
         call.error_sentence = explain_denial(errors=verdict.errors, says=[policy.says for policy in verdict.policies])[
             :500
         ]
-    call.save(force_insert=True)
+    insert(call)
     return call, record_decision(call, verdict, moment=DecisionMoment.INTAKE, stored_input=stored_input)
 
 
@@ -239,7 +242,7 @@ def _turn_away(asked: Asked, run: Run, halt: Halt) -> Intake:
     call.finished_at = clock.now()
     call.error_code = "halted"
     call.error_sentence = halt.sentence
-    call.save(force_insert=True)
+    insert(call)
     add_call_span(
         call,
         SpanKind.HALT,
