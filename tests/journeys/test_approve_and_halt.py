@@ -85,8 +85,9 @@ def test_dana_approves_and_the_ledger_has_it_once(live: LiveConsole, page: Page)
         ]
     )
     page.get_by_role("link", name="Audit log of this run").click()
-    codes = page.get_by_role("table", name="Audit log").locator("tbody .mono").all_inner_texts()
-    assert list(reversed(codes)) == [
+    entries = page.get_by_role("table", name="Audit log").locator("tbody .mono")
+    expect(entries).to_have_count(6)
+    assert list(reversed(entries.all_inner_texts())) == [
         "tool_call.decided",
         "approval.requested",
         "approval.voted",

@@ -18,8 +18,8 @@ from meshconsole.local import attached
 from meshconsole.local.stopping import StopRequest
 code = '''
 import time
-print("running", flush=True)
 try:
+    print("running", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("cleaned up", flush=True)

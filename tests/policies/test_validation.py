@@ -301,10 +301,10 @@ def test_all_problems_come_in_the_order_of_the_text():
     [
         (
             {"type": "money", "value": "1.234", "currency": "EUR"},
-            "1.234 has more decimals than EUR knows, or is too large.",
+            "The amount has more decimals than EUR knows, or is too large.",
         ),
         ({"type": "money", "value": "1", "currency": "EURO"}, "'EURO' is not a currency code."),
-        ({"type": "money", "value": 1.5, "currency": "EUR"}, "1.5 is not an amount of money."),
+        ({"type": "money", "value": 1.5, "currency": "EUR"}, "This is not an amount of money."),
         ({"type": "long", "value": 1.5}, "its value is not of type long."),
         ({"type": "long", "value": True}, "its value is not of type long."),
         ({"type": "long", "value": 2**60}, "its value is not of type long."),
