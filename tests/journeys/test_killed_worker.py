@@ -15,8 +15,8 @@ pytestmark = pytest.mark.mesh
 KILLS = 20
 CALLS_A_KILL = 3
 FIRST_INVOICE = 5000
-# Every fifth time the whole worker goes, else the processes in it that carry out tasks: those are back at once.
-EVERY = 5
+# Every tenth time the whole worker goes, else the processes in it that carry out tasks: those are back at once.
+EVERY = 10
 
 
 def test_twenty_kills_lose_nothing_and_double_nothing(live: LiveConsole) -> None:

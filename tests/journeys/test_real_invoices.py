@@ -21,7 +21,7 @@ pytestmark = pytest.mark.mesh
 
 INVOICES = ROOT.parent / "shared" / "data" / "invoices" / "ibm_accounts_receivable.csv"
 WHOLE_FILE = os.environ.get("REAL_INVOICES") == "all"
-FIRST_ROWS = 450
+FIRST_ROWS = 300
 HEALTHY: dict[str, object] = {"rules": {}}
 FAULTS: dict[str, object] = {
     "seed": 7,

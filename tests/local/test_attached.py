@@ -13,9 +13,11 @@ from meshconsole.local.stopping import StopRequest
 from tests.local.conftest import RunPython
 
 RUN = """
-import os, sys
+import os, signal, sys
 from meshconsole.local import attached
 from meshconsole.local.stopping import StopRequest
+# the suite itself may have been started with nohup, which is inherited
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 code = '''
 import time
 try:
