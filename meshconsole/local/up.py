@@ -109,8 +109,9 @@ class Console:
             self._demo.prepare(self._steps, environment)
 
     def _children(self, environment: Mapping[str, str]) -> list[Child]:
-        # one process: its threads share the pool of connections, which pays nowhere but in the web
-        web = f"granian --interface wsgi --workers 1 --blocking-threads {WEB_THREADS} --workers-kill-timeout 3".split()
+        # two processes, because one is bound by its interpreter lock; the threads of each share a pool of connections,
+        # which pays nowhere but in the web
+        web = f"granian --interface wsgi --workers 2 --blocking-threads {WEB_THREADS} --workers-kill-timeout 3".split()
         web += ["--host", self._host, "--port", str(self._port), "meshconsole.wsgi:application"]
         celery = ["celery", "--quiet", "-A", "meshconsole"]
         worker = f"worker --pool prefork --concurrency {WORKER_PROCESSES} --loglevel WARNING".split()
