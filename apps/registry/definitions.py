@@ -11,7 +11,16 @@ from typing import Any
 from apps.core.canonical import digest
 from apps.core.errors import Invalid
 from apps.registry.models import Effect, Tool
-from apps.registry.schemas import Problem, Schema, compile_schema, declares, is_pointer, schema_problems, violations
+from apps.registry.schemas import (
+    Problem,
+    Schema,
+    closed_object,
+    compile_schema,
+    declares,
+    is_pointer,
+    schema_problems,
+    violations,
+)
 
 Definition = Mapping[str, Any]
 
@@ -27,20 +36,11 @@ _SLUG: Schema = {"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 5
 _TOOL_NAME: Schema = {"type": "string", "pattern": "^[-a-zA-Z0-9_]+\\.[-a-zA-Z0-9_]+$", "maxLength": 120}
 
 
-def _object(required: Collection[str], **properties: Schema) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": properties,
-    }
-
-
 def _or_null(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"]}
 
 
-SHAPE: Schema = _object(
+SHAPE: Schema = closed_object(
     ("name", "connector", "title", "says", "effect", "request", "input_schema"),
     name=_TOOL_NAME,
     connector=_SLUG,
@@ -51,11 +51,15 @@ SHAPE: Schema = _object(
     idempotent={"type": "boolean"},
     timeout_seconds={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_SECONDS},
     data_classes={"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 40}},
-    money=_or_null(_object(("amount", "currency"), amount=_POINTER, currency=_POINTER)),
-    entity=_or_null(_object(("type", "id"), type={"type": "string", "minLength": 1, "maxLength": 40}, id=_POINTER)),
-    compensation=_or_null(_object(("tool", "arguments"), tool=_TOOL_NAME, arguments=_POINTERS)),
-    lookup=_or_null(_object(("tool", "arguments", "found"), tool=_TOOL_NAME, arguments=_POINTERS, found=_POINTER)),
-    request=_object(
+    money=_or_null(closed_object(("amount", "currency"), amount=_POINTER, currency=_POINTER)),
+    entity=_or_null(
+        closed_object(("type", "id"), type={"type": "string", "minLength": 1, "maxLength": 40}, id=_POINTER)
+    ),
+    compensation=_or_null(closed_object(("tool", "arguments"), tool=_TOOL_NAME, arguments=_POINTERS)),
+    lookup=_or_null(
+        closed_object(("tool", "arguments", "found"), tool=_TOOL_NAME, arguments=_POINTERS, found=_POINTER)
+    ),
+    request=closed_object(
         ("method", "path"),
         method={"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
         path={"type": "string", "pattern": "^/([^/?#\\s][^?#\\s]*)?$", "maxLength": 300},

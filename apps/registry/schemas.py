@@ -1,7 +1,7 @@
 """JSON Schema: compiling it, what is wrong with a document, and what a pointer finds in it. Nothing is ever fetched."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -115,3 +115,13 @@ def _parts(schema: Schema, root: Schema) -> Iterator[Any]:
     reference = schema.get("$ref", "")
     if reference.startswith("#/$defs/"):
         yield root.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
+
+
+def closed_object(required: Collection[str], **properties: Schema) -> Schema:
+    """An object with these properties and no others."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": properties,
+    }

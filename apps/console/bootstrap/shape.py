@@ -1,21 +1,10 @@
 """The shape of a bootstrap file, as JSON Schema. Tools have theirs in `apps.registry.definitions`."""
 
-from collections.abc import Collection
-
 from apps.registry.models import Environment
 from apps.registry.permissions import ROLES
-from apps.registry.schemas import Schema, compile_schema
+from apps.registry.schemas import Schema, closed_object, compile_schema
 
 MAX_TIMEOUT_SECONDS = 300
-
-
-def _object(required: Collection[str], **properties: Schema) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": properties,
-    }
 
 
 def _list(items: Schema) -> Schema:
@@ -32,9 +21,9 @@ TIME_ZONE = _text(60)
 POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
 ENVIRONMENT: Schema = {"enum": Environment.values}
 
-TEAM = _object(("slug", "name"), slug=SLUG, name=NAME)
+TEAM = closed_object(("slug", "name"), slug=SLUG, name=NAME)
 
-PROCESS = _object(
+PROCESS = closed_object(
     ("slug", "name", "owner_team", "oncall_team"),
     slug=SLUG,
     name=NAME,
@@ -45,7 +34,7 @@ PROCESS = _object(
     currencies=_list({"type": "string"}),
 )
 
-PERSON = _object(
+PERSON = closed_object(
     ("username", "email", "name"),
     username={"type": "string", "pattern": "^[A-Za-z0-9_.@+-]+$", "maxLength": 150},
     email=_text(254),
@@ -53,17 +42,17 @@ PERSON = _object(
     password={"type": ["string", "null"], "minLength": 1, "maxLength": 4096},
     time_zone=TIME_ZONE,
     teams=_list(SLUG),
-    roles=_list(_object(("role", "process"), role={"enum": list(ROLES)}, process={"type": ["string", "null"]})),
+    roles=_list(closed_object(("role", "process"), role={"enum": list(ROLES)}, process={"type": ["string", "null"]})),
 )
 
-AUTH = _object(
+AUTH = closed_object(
     ("type",),
     type={"enum": ["none", "bearer", "basic", "header"]},
     name=_text(80),
     secret={"type": "string", "minLength": 1},
 )
 
-BREAKER = _object(
+BREAKER = closed_object(
     (),
     error_rate={"type": "number", "exclusiveMinimum": 0, "maximum": 1},
     window_seconds=POSITIVE,
@@ -71,7 +60,7 @@ BREAKER = _object(
     cooldown_seconds=POSITIVE,
 )
 
-ENDPOINT = _object(
+ENDPOINT = closed_object(
     ("base_url",),
     base_url=_text(300),
     auth=AUTH,
@@ -80,15 +69,15 @@ ENDPOINT = _object(
     breaker=BREAKER,
 )
 
-CONNECTOR = _object(
+CONNECTOR = closed_object(
     ("slug", "name", "environments"),
     slug=SLUG,
     name=NAME,
     kind={"enum": ["http"]},
-    environments=_object((), **dict.fromkeys(Environment.values, ENDPOINT)),
+    environments=closed_object((), **dict.fromkeys(Environment.values, ENDPOINT)),
 )
 
-AGENT = _object(
+AGENT = closed_object(
     ("slug", "name", "process", "environment", "owner_team", "built_by"),
     slug=SLUG,
     name=NAME,
@@ -99,7 +88,7 @@ AGENT = _object(
     credential={"type": "boolean"},
 )
 
-GRANT = _object(
+GRANT = closed_object(
     ("agent", "tool", "reason"),
     agent=SLUG,
     tool={"type": "string"},
@@ -107,7 +96,7 @@ GRANT = _object(
     expires_at={"type": ["string", "null"]},
 )
 
-POLICY = _object(
+POLICY = closed_object(
     ("set", "environments", "text"),
     set=SLUG,
     environments={**_list(ENVIRONMENT), "minItems": 1},
@@ -116,7 +105,7 @@ POLICY = _object(
     message={"type": "string", "maxLength": 300},
 )
 
-SHAPE = _object(
+SHAPE = closed_object(
     (),
     teams=_list(TEAM),
     processes=_list(PROCESS),
