@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Field, Model, Q, QuerySet
+from django.db.models import Field, GeneratedField, Model, Q, QuerySet
 
 from apps.core.errors import Invalid
 
@@ -89,7 +89,9 @@ def _is_naive(value: Any) -> bool:
 
 
 def _column(model: type[Model], name: str) -> "Field[Any, Any]":
-    field = model._meta.get_field(name.lstrip("-"))
+    field: Any = model._meta.get_field(name.lstrip("-"))
+    if isinstance(field, GeneratedField):  # which knows nothing of its values
+        field = field.output_field
     if not isinstance(field, Field):
         raise TypeError(f"{name} is no column")
     return field
