@@ -10,6 +10,7 @@ APPROVE = "approve_in_process"
 HALT = "halt_in_process"
 AUDIT = "audit_process"
 MANAGE = "manage_process"
+GOVERN = "govern_process"
 
 # Names for the database; VIEW is Django's own.
 PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
@@ -17,6 +18,7 @@ PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
     (HALT, "Can place and lift halts in this process"),
     (AUDIT, "Can read the audit log of this process"),
     (MANAGE, "Can change agents, tools and grants of this process"),
+    (GOVERN, "Can change how approvals work in this process, and who may approve how much"),
 ]
 
 # How a refusal names each: "You may not …".
@@ -26,13 +28,14 @@ DOES = {
     HALT: "place or lift halts",
     AUDIT: "read the audit log",
     MANAGE: "change agents, tools and grants",
+    GOVERN: "change rules and limits of approvals",
 }
 
 ROLES: dict[str, tuple[str, ...]] = {
     "approver": (VIEW, AUDIT, APPROVE),
     "operator": (VIEW, AUDIT, HALT),
     "compliance": (VIEW, AUDIT),
-    "owner": (VIEW, AUDIT, HALT),
+    "owner": (VIEW, AUDIT, HALT, GOVERN),
     "engineer": (VIEW, AUDIT, MANAGE),
     "viewer": (VIEW,),
 }

@@ -5,9 +5,11 @@ them (superusers, and the product's own jobs). An agent sees its process and hol
 database once; whoever is deactivated holds nothing, whatever is still written down for them.
 """
 
+from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
 from apps.accounts.models import Membership, Team, User
 from apps.core import clock
@@ -64,6 +66,23 @@ def require_mesh_wide(actor: Actor | None, permission: str) -> None:
     """Raises NotAllowed unless the actor holds the permission for the whole mesh."""
     if not holds_mesh_wide(actor, permission):
         raise NotAllowed("permission.missing", f"You may not {DOES[permission]} in the whole mesh.")
+
+
+def holders_among(people: Collection[UUID], permission: str) -> dict[UUID, frozenset[UUID] | None]:
+    """Of these people, who holds the permission and in which processes; None stands for all of them. Two queries for
+    any number of people.
+    """
+    anywhere = Exists(_global_permissions(permission).filter(user=OuterRef("pk")))
+    mesh_wide = User.objects.filter(pk__in=people, is_active=True).filter(Q(is_superuser=True) | Q(anywhere))
+    holders: dict[UUID, frozenset[UUID] | None] = dict.fromkeys(mesh_wide.values_list("pk", flat=True))
+    rows = ProcessUserPermission.objects.filter(
+        user__in=people, user__is_active=True, permission__codename=permission
+    ).values_list("user_id", "content_object_id")
+    for person, process in rows:
+        held = holders.get(person, frozenset())
+        if held is not None:
+            holders[person] = held | {process}
+    return holders
 
 
 def agents_visible_to(actor: Actor | None) -> QuerySet[Agent]:
@@ -134,12 +153,14 @@ def _may(actor: Actor | None, permission: str, *, process: str) -> Q:
 
 def _people_who_hold_mesh_wide(person_id: UUID | None, permission: str) -> QuerySet[User]:
     """The person themselves, if they are active and hold the permission globally, or nobody."""
-    globally = User.user_permissions.through.objects.filter(
-        user=person_id,
-        permission__codename=permission,
-        permission__content_type__app_label="registry",
-    )
+    globally = _global_permissions(permission).filter(user=person_id)
     return User.objects.filter(pk__in=[person_id], is_active=True).filter(Q(is_superuser=True) | Q(Exists(globally)))
+
+
+def _global_permissions(permission: str) -> "QuerySet[Any]":
+    return User.user_permissions.through.objects.filter(
+        permission__codename=permission, permission__content_type__app_label="registry"
+    )
 
 
 def _as_column(condition: Q) -> "ExpressionWrapper[Q]":
