@@ -11,34 +11,38 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.requests import actor_of
+from apps.accounts.requests import actor_of, confirmed_at
 from apps.approvals import services
-from apps.approvals.models import Approval, Stage
+from apps.approvals.filters import QueueFilter
+from apps.approvals.models import Approval, Stage, Urgency
 from apps.approvals.queries import (
-    QUEUE_ORDER,
     VIEWS,
     approval_for,
-    approvals_in_view,
     cards_of,
     stages_of,
     summary_of,
     votes_of,
 )
 from apps.core.clock import rfc3339
-from apps.core.errors import Invalid
 from apps.core.money import Money
-from apps.core.paging import NEWEST_FIRST, page_of, page_size
+from apps.core.paging import page_of, page_size
 
 
 class VoteSerializer(serializers.Serializer[Any]):
+    """`undo_seconds`: how long a program wants to be able to take the vote back; people get the time of the process."""
+
     verdict = serializers.CharField(max_length=20)
     digest = serializers.RegexField(r"^[0-9a-f]{64}$")
     reason_code = serializers.CharField(max_length=40, required=False, allow_blank=True, allow_null=True)
     comment = serializers.CharField(max_length=4000, required=False, allow_blank=True, allow_null=True)
+    on_behalf_of = serializers.CharField(max_length=150, required=False, allow_blank=True, allow_null=True)
+    undo_seconds = serializers.IntegerField(required=False, min_value=0, max_value=60, default=0)
 
 
 class Approvals(APIView):
-    """The approvals of a view: `mine` (the default), `team`, `decided` or `all`, with count and sums per currency."""
+    """The approvals of a view, `mine` by default, with the inbox's own filters. Count and sums per currency come with
+    it up to 1,000 rows, and beyond with `count=exact`.
+    """
 
     @extend_schema(
         operation_id="approval_list",
@@ -47,27 +51,27 @@ class Approvals(APIView):
             OpenApiParameter("view", str, enum=VIEWS),
             OpenApiParameter("cursor", str),
             OpenApiParameter("limit", int),
+            OpenApiParameter("count", str, enum=["exact"]),
         ],
     )
     def get(self, request: Request) -> Response:
-        view = request.query_params.get("view", "mine")
-        if view not in VIEWS:
-            raise Invalid("approvals.bad_view", f"view is one of {', '.join(VIEWS)}.")
-        approvals = approvals_in_view(actor_of(request), view)
+        shown = QueueFilter.parse(request.query_params, beside=("cursor", "limit", "count"))
+        approvals = shown.apply(actor_of(request))
         page = page_of(
             approvals,
             cursor=request.query_params.get("cursor"),
             size=page_size(request.query_params.get("limit")),
-            order=QUEUE_ORDER if view in ("mine", "team") else NEWEST_FIRST,
+            order=shown.order(),
         )
-        summary = summary_of(approvals)
+        summary = summary_of(approvals, is_capped=request.query_params.get("count") != "exact")
         cards = cards_of(page.items)
         return Response(
             {
                 "items": [approval_resource(approval, cards[approval.id]) for approval in page.items],
                 "next": page.next,
-                "count": summary.count,
-                "sums": [_money(money) for money in summary.sums],
+                "count": summary.count if summary.is_exact else summary.count - 1,
+                "count_is_exact": summary.is_exact,
+                "sums": [_money(money) for money in summary.sums] if summary.is_exact else None,
             }
         )
 
@@ -82,7 +86,9 @@ class ApprovalDetail(APIView):
 
 
 class Votes(APIView):
-    """Vote on exactly what was shown: `digest` is that of the approval as the voter read it."""
+    """Vote on exactly what was shown: `digest` is that of the approval as the voter read it. DELETE takes the last vote
+    back while it settles.
+    """
 
     @extend_schema(operation_id="approval_vote", request=VoteSerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, approval_id: UUID) -> Response:
@@ -98,11 +104,20 @@ class Votes(APIView):
             digest=data["digest"],
             reason_code=data.get("reason_code") or "",
             comment=data.get("comment") or "",
+            on_behalf_of=data.get("on_behalf_of") or None,
+            undo_seconds=data["undo_seconds"],
+            confirmed_at=confirmed_at(request),
         )
         approval = approval_for(actor, approval_id)
         return Response(
             {"id": str(vote.id), "verdict": vote.verdict, "approval": approval_detail(approval)}, status=201
         )
+
+    @extend_schema(operation_id="approval_vote_withdraw", request=None, responses={200: OpenApiTypes.OBJECT})
+    def delete(self, request: Request, approval_id: UUID) -> Response:
+        actor = actor_of(request)
+        services.withdraw_vote(actor=actor, approval_id=approval_id)
+        return Response(approval_detail(approval_for(actor, approval_id)))
 
 
 def approval_resource(approval: Approval, card: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +127,7 @@ def approval_resource(approval: Approval, card: dict[str, Any]) -> dict[str, Any
         "url": f"{settings.BASE_URL}/inbox/{approval.id}/",
         "subject": {"type": approval.subject_type, "id": str(approval.subject_id)},
         "state": approval.state,
+        "version": approval.version,
         "digest": approval.digest,
         "sentence": card["sentence"],
         "risk": approval.risk,
@@ -121,8 +137,13 @@ def approval_resource(approval: Approval, card: dict[str, Any]) -> dict[str, Any
         "environment": approval.environment,
         "agent": approval.agent.slug if approval.agent else None,
         "run_id": str(approval.run_id) if approval.run_id else None,
+        "replaces": str(approval.previous_id) if approval.previous_id else None,
+        "urgency": Urgency(approval.urgency).name.lower(),
         "requested_at": rfc3339(approval.requested_at),
+        "due_at": rfc3339(approval.due_at),
         "expires_at": rfc3339(approval.expires_at),
+        "paused_at": rfc3339(approval.paused_at),
+        "settles_at": rfc3339(approval.settles_at),
         "resolved_at": rfc3339(approval.resolved_at),
     }
 
@@ -137,11 +158,13 @@ def approval_detail(approval: Approval) -> dict[str, Any]:
             {
                 "id": str(vote.id),
                 "voter": vote.voter.username,
+                "on_behalf_of": vote.on_behalf_of.username if vote.on_behalf_of else None,
                 "verdict": vote.verdict,
                 "reason_code": vote.reason_code,
                 "stage": vote.stage.position,
                 "via": vote.via,
                 "cast_at": rfc3339(vote.cast_at),
+                "withdrawn_at": rfc3339(vote.withdrawal.withdrawn_at) if hasattr(vote, "withdrawal") else None,
             }
             for vote in votes_of(approval)
         ],

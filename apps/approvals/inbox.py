@@ -1,148 +1,249 @@
-"""What the inbox shows: rows, tabs and the card, as plain values for the templates."""
+"""What the queue shows: tabs, rows and the line above them, as plain values for the templates."""
 
+import dataclasses
+import datetime as dt
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils.http import urlencode
 
-from apps.approvals.models import Approval, ApprovalState, RejectReason, Stage, Verdict, Vote
-from apps.approvals.queries import (
-    QUEUE_ORDER,
-    QueueSummary,
-    approvals_in_view,
-    cards_of,
-    progress_of,
-    stages_of,
-    summary_of,
-    votes_of,
-)
-from apps.approvals.services import refusal_of_vote
+from apps.approvals.filters import Chip, QueueFilter
+from apps.approvals.models import Approval, ApprovalState, Delegation, SavedView, Vote
+from apps.approvals.queries import MOST_COUNTED, QueueSummary, cards_of, progress_of, summary_of
+from apps.approvals.standing import loans_of, voter_of
+from apps.approvals.tabs import WAITING, Tab, tabs_for, view_url
+from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.errors import MeshError
-from apps.core.paging import NEWEST_FIRST, Page, page_of
-from apps.vault import services as vault
+from apps.core.paging import Page, page_of
+from apps.registry.permissions import APPROVE
+from apps.registry.queries import processes_where
 
-TABS = {"mine": "Waiting for me", "team": "My team", "decided": "Decided by me", "all": "All"}
+# What a row says of its approval besides its own columns.
+DRAWN = ("process", "agent", "open_team", "escalated_team")
+# How long the times in a row may stand before it is drawn anew: in its last two hours, and before.
+QUICK_TICK, SLOW_TICK = 60, 600
+NEAR = dt.timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Tab:
-    name: str
-    label: str
-    url: str
-    current: bool
-    count: int | None
+class Ending:
+    """Why a row that is still on the screen does not wait there any more."""
+
+    sentence: str
+    at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the queue."""
+    """One line of the queue. `handed_to` names who may decide it instead, "" for nobody."""
 
     approval: Approval
     sentence: str
     votes_given: int
     votes_needed: int
+    handed_to: str
     url: str
+    ending: Ending | None = None
+
+    @property
+    def due_at(self) -> dt.datetime:
+        return self.approval.milestones[-1] if self.approval.milestones else self.approval.expires_at
+
+    @property
+    def seconds_left(self) -> int:
+        """How long its last vote is held back still."""
+        at = self.approval.settles_at
+        return max(0, round((at - clock.now()).total_seconds())) if at else 0
+
+    @property
+    def assignee(self) -> str:
+        """Who it was handed to, else the team whose turn it is; "" when nobody's."""
+        return self.handed_to or str(self.approval.open_team or "")
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody can still decide it."""
+        return self.approval.state == ApprovalState.PENDING and self.approval.settles_at is None and not self.ending
+
+    @property
+    def pick(self) -> str:
+        """Its name in a selection, bound to the version that is shown (I15); "" where there is nothing to decide."""
+        return f"{self.approval.id}:{self.approval.version}" if self.waits else ""
+
+    @property
+    def look(self) -> str:
+        """The id and how the row looks: another string when it would be drawn differently."""
+        now = clock.now()
+        tick = QUICK_TICK if self.due_at - now < NEAR else SLOW_TICK
+        parts = (
+            self.approval.version,
+            self.approval.state,
+            self.approval.urgency,
+            self.approval.paused_at is None,
+            self.votes_given,
+            self.handed_to,
+            self.ending.sentence if self.ending else int(now.timestamp()) // tick,
+        )
+        return f"{self.approval.id.hex}{zlib.crc32(repr(parts).encode()):08x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One page of one view. `version` changes when the page would show something else."""
+    """One page of one view. `version` changes when the page would show something else; `query` is the list's state for
+    the addresses of cards and acts.
+    """
 
-    view: str
+    shown: QueueFilter
     url: str
+    query: str
     tabs: list[Tab]
     rows: list[Row]
     summary: QueueSummary
     page: Page[Approval]
     version: str
 
+    @property
+    def view(self) -> str:
+        return self.shown.view
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its rows are there to be decided."""
+        return self.view in WAITING
+
+    @property
+    def has_picks(self) -> bool:
+        return any(row.pick for row in self.rows)
+
+    @property
+    def chips(self) -> list[Chip]:
+        chips = self.shown.chips(reverse("inbox"))
+        return [chip if "?" in chip.url else chip._replace(url=self.all_url) for chip in chips]
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What a search leaves as it is."""
+        return parse_qsl(str(dataclasses.replace(self.shown, text="")))
+
+    @property
+    def all_url(self) -> str:
+        return view_url(self.view)
+
+    @property
+    def everything_url(self) -> str:
+        return view_url("all")
+
+    @property
+    def top_url(self) -> str:
+        return self.shown.url(reverse("inbox"))
+
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """One approval, ready to be decided. `refusal` says why this person cannot vote; None when they can."""
+class Quiet:
+    """What an empty queue has to say. `votes` is False for who approves nothing anywhere."""
 
-    approval: Approval
-    content: dict[str, Any]
-    stages: list[Stage]
-    votes: list[tuple[Vote, str]]
-    refusal: MeshError | None
-    reject_reasons: list[tuple[str, str]]
-    url: str
-    vote_url: str
-    run_url: str | None
-    chain: list[dict[str, Any]]
+    votes: bool
+    team_count: int
+    last_decision_at: dt.datetime | None
 
 
-def queue_for(actor: Actor, *, view: str, cursor: str | None) -> Queue:
+def queue_for(actor: Actor, shown: QueueFilter, *, cursor: str | None = None) -> Queue:
     """The queue as this person sees it."""
-    approvals = approvals_in_view(actor, view)
-    page = page_of(approvals, cursor=cursor, order=QUEUE_ORDER if view in ("mine", "team") else NEWEST_FIRST)
-    cards, progress = cards_of(page.items), progress_of(page.items)
-    rows = [
-        Row(approval, cards[approval.id]["sentence"], *progress.get(approval.id, (0, 0)), url=card_url(approval, view))
-        for approval in page.items
-    ]
-    summary = summary_of(approvals)
+    voter = voter_of(actor)
+    approvals = shown.apply(actor, voter=voter)
+    page = page_of(approvals.select_related(*DRAWN), cursor=cursor, order=shown.order())
+    rows = rows_of(page.items, shown)
+    summary = _summary(approvals, shown)
     return Queue(
-        view=view,
-        url=f"{reverse('inbox')}?{urlencode({'view': view} | ({'after': cursor} if cursor else {}))}",
-        tabs=_tabs(view, summary),
+        shown=shown,
+        url=shown.url(reverse("inbox"), **({"after": cursor} if cursor else {})),
+        query=query_of(shown),
+        tabs=tabs_for(actor, voter, shown, summary),
         rows=rows,
         summary=summary,
         page=page,
-        version=version_of(rows, summary),
+        version=f"{summary.count}-{zlib.crc32(','.join(row.look for row in rows).encode()):x}",
     )
 
 
-def version_of(rows: list[Row], summary: QueueSummary) -> str:
-    """Cheap and honest: the number waiting, and each shown row with its state and votes."""
-    shown = ",".join(f"{row.approval.id.hex[-6:]}{row.approval.state[0]}{row.votes_given}" for row in rows)
-    return f"{summary.count}-{zlib.crc32(shown.encode()):x}"
+def summary_for(actor: Actor, shown: QueueFilter) -> QueueSummary:
+    """How many there are, and what they come to."""
+    return _summary(shown.apply(actor), shown)
 
 
-def card_url(approval: Approval, view: str) -> str:
-    url = reverse("approval", args=[approval.id])
-    return url if view == "mine" else f"{url}?view={view}"
+def _summary(approvals: QuerySet[Approval], shown: QueueFilter) -> QueueSummary:
+    """Of what is over there may be millions: counted as far as anybody reads, and not summed."""
+    if shown.view in WAITING:
+        return summary_of(approvals)
+    return QueueSummary(count=approvals.order_by()[: MOST_COUNTED + 1].count(), oldest=None, sums=[])
 
 
-def _tabs(current: str, summary: QueueSummary) -> list[Tab]:
+def query_of(shown: QueueFilter) -> str:
+    """What cards and acts carry along to lead back to the same list: "?view=team", or "" for the first tab."""
+    return f"?{shown}" if str(shown) else ""
+
+
+def rows_of(approvals: list[Approval], shown: QueueFilter, endings: dict[UUID, Ending] | None = None) -> list[Row]:
+    """Lines for these approvals, in their order; a fixed number of queries."""
+    cards, progress, handed_to = cards_of(approvals), progress_of(approvals), _handed_to(approvals)
+    query = query_of(shown)
     return [
-        Tab(name, label, f"{reverse('inbox')}?view={name}", name == current, summary.count if name == current else None)
-        for name, label in TABS.items()
+        Row(
+            approval,
+            cards[approval.id]["sentence"],
+            *progress.get(approval.id, (0, 0)),
+            handed_to=handed_to[approval.id],
+            url=reverse("approval", args=[approval.id]) + query,
+            ending=(endings or {}).get(approval.id),
+        )
+        for approval in approvals
     ]
 
 
-def card_for(actor: Actor, approval: Approval) -> Card:
-    """The card as this person sees it."""
-    votes, stages = votes_of(approval), stages_of(approval)
-    words = vault.read_many([vote.comment_id for vote in votes])
-    return Card(
-        approval=approval,
-        content=cards_of([approval])[approval.id],
-        stages=stages,
-        votes=[(vote, words.get(vote.comment_id, "") if vote.comment_id else "") for vote in votes],
-        refusal=refusal_of_vote(actor, approval),
-        reject_reasons=list(RejectReason.choices),
-        url=reverse("approval", args=[approval.id]),
-        vote_url=reverse("approval-vote", args=[approval.id]),
-        run_url=reverse("run", args=[approval.run_id]) if approval.run_id else None,
-        chain=_chain(approval, stages, votes),
+def _handed_to(approvals: list[Approval]) -> dict[UUID, str]:
+    """Who else may decide: whom it was delegated to, and the team it was escalated to."""
+    ids = [approval.id for approval in approvals]
+    handed_on = Delegation.objects.filter(approval__in=ids, ended_at=None, ends_at__gt=clock.now())
+    names: dict[UUID, list[str]] = {approval.id: [] for approval in approvals}
+    for delegation in handed_on.select_related("receiver"):
+        if delegation.approval_id is not None:
+            names[delegation.approval_id].append(str(delegation.receiver))
+    for approval in approvals:
+        if approval.escalated_team is not None:
+            names[approval.id].append(str(approval.escalated_team))
+    return {approval_id: ", ".join(given) for approval_id, given in names.items()}
+
+
+def quiet_for(actor: Actor) -> Quiet:
+    """For the empty queue: what waits for others, and when this person last decided something."""
+    last = Vote.objects.filter(voter=actor.known_id).order_by("-id").first()
+    return Quiet(
+        votes=processes_where(actor, APPROVE).exists() or bool(loans_of(actor)),
+        team_count=QueueFilter(view="team").apply(actor).count(),
+        last_decision_at=last.cast_at if last else None,
     )
 
 
-def _chain(approval: Approval, stages: list[Stage], votes: list[Vote]) -> list[dict[str, Any]]:
-    """Each stage as the chain shows it: passed, refused, open now, or later; with who has voted in it."""
-    shown = []
-    open_seen = approval.state != ApprovalState.PENDING
-    for stage in stages:
-        voters = [vote for vote in votes if vote.stage_id == stage.id]
-        refused = any(vote.verdict == Verdict.REJECT for vote in voters)
-        state = "done" if stage.passed_at else "refused" if refused else "later" if open_seen else "now"
-        open_seen = open_seen or state == "now"
-        given = sum(vote.verdict == Verdict.APPROVE for vote in voters)
-        names = ", ".join(str(vote.voter) for vote in voters)
-        shown.append({"label": stage.team.name, "state": state, "note": names or f"{given} of {stage.quorum}"})
-    return shown
+def default_view_of(actor: Actor) -> QueueFilter | None:
+    """The list this person starts with, where they keep one for that."""
+    own = SavedView.objects.filter(owner=actor.known_id, is_default=True).first()
+    return QueueFilter.lenient(own.query)[0] if own and own.query else None
+
+
+def following(queue: Queue, approval: Approval) -> Approval | None:
+    """What comes after this one in the order of the queue, from the top again behind the last."""
+    for row in queue.rows:
+        if _stands_after(row.approval, approval, queue.shown.order()):
+            return row.approval
+    return queue.rows[0].approval if queue.rows else None
+
+
+def _stands_after(one: Approval, other: Approval, order: tuple[str, ...]) -> bool:
+    for column in order:
+        mine, theirs = getattr(one, column.lstrip("-")), getattr(other, column.lstrip("-"))
+        if mine != theirs:
+            return bool(mine < theirs) if column.startswith("-") else bool(mine > theirs)
+    return False

@@ -17,13 +17,23 @@ class StageRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationRequest:
+    """When it has waited this long, the team with this slug may vote in the open stage too."""
+
+    after_seconds: int
+    team: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentRequest:
     """Everything the engine needs; it never looks at the subject itself.
 
     `digest` is the hex SHA-256 of what the vote binds to. `card` is what people are shown, JSON, kept in the vault:
     {"sentence", "tool", "tool_title", "tool_version", "system", "agent", "agent_name", "facts": [[label, value]],
-    "why": [{"says", "ref", "set"}], "evidence": [{"title", "uri", "sha256"}], "statement", "confidence", "reversible"}.
-    `barred_people` are those who asked for it, in person or behind a credential.
+    "why": [{"says", "ref", "set"}], "evidence": [{"title", "uri", "sha256"}], "statement", "confidence", "reversible"};
+    a later version of the same subject adds "changes": [{"label", "before", "after"}] and "changed_by". `is_reversible`
+    and a low or medium risk give its last voter time to take the vote back. `barred_people` are those who asked for it,
+    in person or behind a credential.
     """
 
     subject_type: str
@@ -39,4 +49,6 @@ class ConsentRequest:
     risk: str
     money: Money | None
     policy_ref: str
+    is_reversible: bool = False
+    escalations: tuple[EscalationRequest, ...] = ()
     barred_people: tuple[UUID, ...] = field(default=())

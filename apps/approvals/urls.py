@@ -1,9 +1,35 @@
 from django.urls import path
 
-from apps.approvals import views
+from apps.approvals.views import acts, authority, export, hygiene, inbox, saved, selection
 
 urlpatterns = [
-    path("inbox/", views.inbox, name="inbox"),
-    path("inbox/<uuid:approval_id>/", views.approval, name="approval"),
-    path("inbox/<uuid:approval_id>/vote/", views.vote, name="approval-vote"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/filter/", saved.narrow, name="inbox-filter"),
+    path("inbox/views/", saved.keep, name="inbox-views"),
+    path("inbox/views/<uuid:view_id>/delete/", saved.forget, name="inbox-view-delete"),
+    path("inbox/export.<str:format>", export.inbox_export, name="inbox-export"),
+    path("inbox/selection/", selection.select, name="inbox-selection"),
+    path("inbox/selection/<uuid:selection_id>/vote/", selection.vote, name="selection-vote"),
+    path("inbox/bulk/<uuid:bulk_id>/", selection.result, name="bulk-vote"),
+    path("inbox/bulk/<uuid:bulk_id>/cancel/", selection.cancel, name="bulk-cancel"),
+    path("inbox/bulk/<uuid:bulk_id>/undo/", selection.undo, name="bulk-undo"),
+    path("inbox/hygiene/", hygiene.hygiene, name="hygiene"),
+    path("inbox/second-looks/", hygiene.second_looks, name="second-looks"),
+    path("inbox/second-looks/<uuid:look_id>/", hygiene.second_looks, name="second-look"),
+    path("inbox/second-looks/<uuid:look_id>/opinion/", hygiene.second_opinion, name="second-opinion"),
+    path("inbox/<uuid:approval_id>/", inbox.approval, name="approval"),
+    path("inbox/<uuid:approval_id>/confirm/", inbox.confirm, name="approval-confirm"),
+    path("inbox/<uuid:approval_id>/vote/", inbox.vote, name="approval-vote"),
+    path("inbox/<uuid:approval_id>/undo/", inbox.undo, name="approval-undo"),
+    path("inbox/<uuid:approval_id>/delegate/", acts.delegate, name="approval-delegate"),
+    path("inbox/<uuid:approval_id>/snooze/", acts.snooze, name="approval-snooze"),
+    path("inbox/<uuid:approval_id>/unsnooze/", acts.unsnooze, name="approval-unsnooze"),
+    path("inbox/<uuid:approval_id>/escalate/", acts.escalate, name="approval-escalate"),
+    path("inbox/<uuid:approval_id>/extend/", acts.extend, name="approval-extend"),
+    path("settings/", authority.settings_index, name="settings"),
+    path("settings/absence/", authority.absence, name="absence"),
+    path("settings/absence/<uuid:delegation_id>/end/", authority.delegation_end, name="delegation-end"),
+    path("settings/approvals/<slug:process>/", authority.process_approvals, name="process-approvals"),
+    path("settings/approvals/<slug:process>/limits/", authority.limit_set, name="limit-set"),
+    path("settings/limits/<uuid:limit_id>/end/", authority.limit_end, name="limit-end"),
 ]

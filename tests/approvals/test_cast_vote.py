@@ -57,7 +57,12 @@ def test_a_rejection_ends_the_call_and_tells_the_agent_why(writer: Robot, api: A
 
     told = writer.api().get(f"/api/v1/tool-calls/{call.id}").json()
     assert told["state"] == "rejected"
-    assert told["approval"]["feedback"] == {"reason_code": "wrong_amount", "comment": "The list price is 64.00"}
+    assert told["approval"]["feedback"] == {
+        "verdict": "reject",
+        "reason_code": "wrong_amount",
+        "comment": "The list price is 64.00",
+        "by": "Dana Ruiz",
+    }
     assert erp.requests == []
 
 

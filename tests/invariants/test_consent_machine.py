@@ -1,0 +1,245 @@
+"""I4, I5 and I8 together: whatever people, agents, clocks and halts do in whatever order, what was executed had the
+consent it needed.
+
+Hypothesis plays sequences of acts against the real services, database and business system, and an auditor who knows
+nothing of their code reads the tables afterwards. `CONSENT_EXAMPLES=5000` plays that many sequences.
+"""
+
+import datetime as dt
+import os
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from apps.approvals import services as approvals
+from apps.approvals.models import Approval, Delegation
+from apps.core import clock
+from apps.core.errors import MeshError
+from apps.gateway import services as gateway
+from apps.gateway.models import ToolCall
+from apps.halts import services as halts
+from apps.halts.models import Halt
+from tests.conftest import Robot, actor, credit, person, settle_news
+from tests.fakes.erp import FakeErp
+
+pytestmark = pytest.mark.django_db
+
+EXAMPLES = int(os.environ.get("CONSENT_EXAMPLES", "60"))
+STEPS = 14
+VOTERS = ("dana", "felix", "carla", "omar")
+AMOUNTS = ("100.00", "900.00", "1280.00", "6000.00")
+
+people = st.sampled_from(VOTERS)
+amounts = st.sampled_from(AMOUNTS)
+verdicts = st.sampled_from(("approve", "approve", "approve", "reject", "request_changes"))
+
+
+class Consent(RuleBasedStateMachine):
+    """One call of an agent and what everybody may do to it; `asked_by` is the person the agent acted for, or nobody."""
+
+    writer: Robot
+    erp: FakeErp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = dt.timedelta(0)
+        self.seen_digests: list[str] = []
+        self.held_ledger: int | None = None
+        self.erp.reset()
+        self._rolled_back = transaction.atomic()
+        self._rolled_back.__enter__()
+
+    def teardown(self) -> None:
+        clock.shift(dt.timedelta(0))
+        transaction.set_rollback(True)
+        self._rolled_back.__exit__(None, None, None)
+
+    # --- acts ---------------------------------------------------------------------------------------------------------
+
+    @initialize(amount=amounts, asked_by=st.sampled_from(("", "", "dana", "carla")))
+    def the_agent_asks(self, amount: str, asked_by: str) -> None:
+        more = {"on_behalf_of": asked_by} if asked_by else {}
+        answer = self.writer.call(amount, key="k-1", **more)
+        assert answer.status_code in (200, 202)
+        self.call_id = answer.json()["id"]
+        self._look()
+
+    @rule()
+    def the_agent_asks_again(self) -> None:
+        self.writer.call("1280.00", key="k-1")
+
+    @rule(who=people, verdict=verdicts, data=st.data())
+    def somebody_votes(self, who: str, verdict: str, data: st.DataObject) -> None:
+        digest = data.draw(st.sampled_from(self.seen_digests)) if self.seen_digests else "0" * 64
+        undo = data.draw(st.sampled_from((0, 10)))
+        with suppress(MeshError):
+            approvals.cast_vote(
+                actor=actor(who),
+                approval_id=self._approval_id(),
+                verdict=verdict,
+                digest=digest,
+                reason_code="other",
+                undo_seconds=undo,
+            )
+
+    @rule(who=people)
+    def somebody_takes_a_vote_back(self, who: str) -> None:
+        with suppress(MeshError):
+            approvals.withdraw_vote(actor=actor(who), approval_id=self._approval_id())
+
+    @rule(who=people, amount=amounts)
+    def somebody_edits(self, who: str, amount: str) -> None:
+        approval = self._call().approval
+        if approval is None:
+            return
+        with suppress(MeshError), transaction.atomic():
+            gateway.edit_tool_call(
+                actor=actor(who), approval_id=approval.id, digest=approval.digest, arguments=credit(amount)
+            )
+        self._look()
+
+    @rule(amount=amounts)
+    def the_agent_answers_with_a_new_version(self, amount: str) -> None:
+        with suppress(MeshError), transaction.atomic():
+            gateway.revise_tool_call(actor=self.writer.actor, call_id=self._call().id, arguments=credit(amount))
+        self._look()
+
+    @rule(giver=people, receiver=people, hours=st.sampled_from((1, 5, 48)))
+    def somebody_delegates(self, giver: str, receiver: str, hours: int) -> None:
+        now = clock.now()
+        with suppress(MeshError):
+            approvals.delegate(
+                actor=actor(giver), receiver=receiver, starts_at=now, ends_at=now + dt.timedelta(hours=hours)
+            )
+
+    @precondition(lambda self: Delegation.objects.filter(ended_at=None).exists())
+    @rule()
+    def a_delegation_ends(self) -> None:
+        delegation = Delegation.objects.filter(ended_at=None).select_related("giver").earliest("id")
+        with suppress(MeshError):
+            approvals.end_delegation(actor=actor(delegation.giver.username), delegation_id=delegation.id)
+
+    @rule(seconds=st.sampled_from((5, 11, 3600, 5 * 3600, 20 * 3600)))
+    def time_passes(self, seconds: int) -> None:
+        self.now += dt.timedelta(seconds=seconds)
+        clock.shift(self.now)
+
+    @rule()
+    def the_clocks_are_looked_at(self) -> None:
+        approvals.settle_due()
+        approvals.expire_due()
+
+    @rule()
+    def news_is_delivered(self) -> None:
+        settle_news()
+
+    @rule()
+    def a_release_is_tried_again(self) -> None:
+        gateway.release_tool_call(self._call().id)
+
+    @rule(mode=st.sampled_from(("hold", "stop")))
+    def omar_halts_the_agent(self, mode: str) -> None:
+        if Halt.objects.in_force().exists():
+            return
+        halts.place_halt(
+            actor=actor("omar"),
+            scope_type="agent",
+            scope_reference="writer",
+            environment="production",
+            mode=mode,
+            reason_code="drill",
+        )
+        self.held_ledger = len(self.erp.ledger)
+
+    @rule()
+    def omar_lifts_the_halt(self) -> None:
+        for halt in Halt.objects.in_force():
+            halts.lift_halt(actor=actor("omar"), halt_id=halt.id, reason="over")
+        self.held_ledger = None
+
+    @rule()
+    def the_agent_takes_it_back(self) -> None:
+        with suppress(MeshError), transaction.atomic():
+            gateway.cancel_tool_call(actor=self.writer.actor, call_id=self._call().id)
+
+    # --- what must hold -----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_runs_twice_or_under_a_halt(self) -> None:
+        assert len(self.erp.ledger) <= 1
+        if self.held_ledger is not None and Halt.objects.in_force().exists():
+            assert len(self.erp.ledger) == self.held_ledger
+
+    @invariant()
+    def what_ran_had_the_consent_it_needed(self) -> None:
+        for entry in self.erp.ledger:
+            call = ToolCall.objects.select_related("approval").get(id=self.call_id)
+            assert call.executing_at is not None
+            if call.approval is None:
+                assert entry["amount"] == "100.00"
+                continue
+            audit_of(call, call.approval, entry)
+
+    # --- plumbing -----------------------------------------------------------------------------------------------------
+
+    def _call(self) -> ToolCall:
+        return ToolCall.objects.get(id=self.call_id)
+
+    def _approval_id(self) -> Any:
+        return self._call().approval_id or self.call_id
+
+    def _look(self) -> None:
+        """Somebody loads the card; what they saw may be stale when they vote."""
+        approval = self._call().approval
+        if approval is not None and approval.digest not in self.seen_digests:
+            self.seen_digests.append(approval.digest)
+
+
+def audit_of(call: ToolCall, approval: Approval, entry: dict[str, Any]) -> None:
+    """Whether the executed call had consent, from the tables alone."""
+    assert approval.state == "approved"
+    assert approval.digest == call.digest
+    assert entry["amount"] == f"{(call.money_minor or 0) / 100:.2f}"
+    votes = list(approval.votes.filter(withdrawal=None))
+    assert {vote.verdict for vote in votes} == {"approve"}
+    assert {vote.digest for vote in votes} == {call.digest}
+    behind = [vote.voter_id for vote in votes] + [vote.on_behalf_of_id for vote in votes if vote.on_behalf_of_id]
+    assert len(behind) == len(set(behind)), "one person counted twice"
+    assert not set(behind) & set(approval.barred_people), "a maker was a checker"
+    if call.on_behalf_of:
+        assert call.on_behalf_of not in behind
+    for stage in approval.stages.all():
+        seated = [vote for vote in votes if vote.stage_id == stage.id]
+        assert len(seated) >= stage.quorum
+        members = set(stage.team.members.values_list("id", flat=True))
+        assert all((vote.on_behalf_of_id or vote.voter_id) in members for vote in seated)
+    assert all(vote.cast_at < approval.expires_at for vote in votes), "decided by time"
+
+
+def test_no_sequence_of_acts_executes_what_consent_forbids(world: FakeErp, writer: Robot, erp: FakeErp) -> None:
+    Consent.writer, Consent.erp = writer, erp
+    assert person("dana").is_active
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Consent,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            # a sequence is short enough to read as it was found, and making it shorter would take minutes
+            phases=(Phase.explicit, Phase.reuse, Phase.generate),
+            print_blob=True,
+        ),
+    )
