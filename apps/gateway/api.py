@@ -10,15 +10,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.requests import actor_of
+from apps.accounts.requests import actor_of, confirmed_at
+from apps.approvals.models import ApprovalState
+from apps.approvals.queries import approval_for
 from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
 from apps.gateway import services
 from apps.gateway.longpoll import MAX_WAIT_SECONDS, slot, wait_until
 from apps.gateway.models import OPEN_STATES, ToolCall
 from apps.gateway.queries import call_for, calls_visible_to
-from apps.gateway.serializers import AuthorizeSerializer, ToolCallSerializer
-from apps.gateway.shown import call_resource, refusal_for, verdict_resource
+from apps.gateway.serializers import AuthorizeSerializer, EditSerializer, RevisionSerializer, ToolCallSerializer
+from apps.gateway.shown import (
+    arguments_now,
+    call_resource,
+    call_resources,
+    edit_resource,
+    refusal_for,
+    verdict_resource,
+)
 from apps.registry.requests import agent_of
 
 FULL_RETRY_AFTER_SECONDS = 2
@@ -45,7 +54,9 @@ class ToolCalls(APIView):
         intake = services.request_tool_call(
             agent=signed_in.agent, credential=signed_in.credential, actor=actor_of(request), request=body.call_request()
         )
-        resource = call_resource(intake.call, intake.decision, replayed=intake.replayed)
+        resource = call_resource(
+            intake.call, intake.decision, replayed=intake.replayed, arguments=arguments_now(intake.call)
+        )
         refusal = refusal_for(intake.call, resource, intake.halt)
         if refusal is not None:
             raise refusal
@@ -57,31 +68,33 @@ class ToolCalls(APIView):
         parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
     )
     def get(self, request: Request) -> Response:
-        calls = calls_visible_to(actor_of(request)).prefetch_related("decisions", "approval__votes__comment")
+        calls = calls_visible_to(actor_of(request)).prefetch_related("decisions")
         page = page_of(
             calls, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
         )
-        return Response({"items": [_resource(call) for call in page.items], "next": page.next})
+        return Response({"items": call_resources(page.items), "next": page.next})
 
 
 class ToolCallDetail(APIView):
-    """One call, at once or as soon as it has ended."""
+    """One call, at once or as soon as it has ended or it is the agent's turn."""
 
     @extend_schema(
         operation_id="tool_call_read",
         responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
         parameters=[
-            OpenApiParameter("wait", float, description=f"Seconds to wait for an end, at most {MAX_WAIT_SECONDS}")
+            OpenApiParameter(
+                "wait", float, description=f"Seconds to wait for an end or for feedback, at most {MAX_WAIT_SECONDS}"
+            )
         ],
     )
     def get(self, request: Request, call_id: UUID) -> Response:
         actor = actor_of(request)
         call = call_for(actor, call_id)
         headers = {}
-        if call.is_open and (seconds := _wait_seconds(request)):
+        if _is_waited_for(call) and (seconds := _wait_seconds(request)):
             with slot() as has_slot:
                 if has_slot:
-                    wait_until(lambda: not _is_open(call_id), seconds=seconds)
+                    wait_until(lambda: not _goes_on(call_id), seconds=seconds)
                     call = call_for(actor, call_id)
                 else:
                     headers["Retry-After"] = str(FULL_RETRY_AFTER_SECONDS)
@@ -95,6 +108,51 @@ class ToolCallCancellation(APIView):
     def post(self, request: Request, call_id: UUID) -> Response:
         agent_of(request)
         return Response(_resource(services.cancel_tool_call(actor=actor_of(request), call_id=call_id)))
+
+
+class ToolCallVersions(APIView):
+    """The agent's answer when a person asked for changes: a new version of its call."""
+
+    @extend_schema(
+        operation_id="tool_call_revise",
+        request=RevisionSerializer,
+        responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request, call_id: UUID) -> Response:
+        agent_of(request)
+        actor = actor_of(request)
+        call_for(actor, call_id)
+        body = RevisionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        revision = services.revise_tool_call(actor=actor, call_id=call_id, **body.answer())
+        [resource] = call_resources([revision.call])
+        resource["replayed"] = revision.replayed
+        refusal = refusal_for(revision.call, resource, None)
+        if refusal is not None:
+            raise refusal
+        return Response(resource, status=_status(revision.call))
+
+
+class ApprovalEdits(APIView):
+    """Approve with edits: a person changes what an agent asked for."""
+
+    @extend_schema(operation_id="approval_edit", request=EditSerializer, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request, approval_id: UUID) -> Response:
+        actor = actor_of(request)
+        approval_for(actor, approval_id)
+        body = EditSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        data = body.validated_data
+        outcome = services.edit_tool_call(
+            actor=actor,
+            approval_id=approval_id,
+            digest=data["digest"],
+            arguments=data["arguments"],
+            comment=data.get("comment") or "",
+            dwell_seconds=data.get("dwell_seconds"),
+            confirmed_at=confirmed_at(request),
+        )
+        return Response(edit_resource(outcome.call, outcome.approval, outcome.vote, outcome.sentence), status=201)
 
 
 class Authorize(APIView):
@@ -111,15 +169,22 @@ class Authorize(APIView):
 
 
 def _resource(call: ToolCall) -> dict[str, Any]:
-    return call_resource(call, min(call.decisions.all(), key=lambda decision: decision.id, default=None))
+    [resource] = call_resources([call])
+    return resource
 
 
 def _status(call: ToolCall) -> int:
     return 202 if call.is_open else 200
 
 
-def _is_open(call_id: UUID) -> bool:
-    return ToolCall.objects.filter(id=call_id, state__in=OPEN_STATES).exists()
+def _is_waited_for(call: ToolCall) -> bool:
+    """Whether there is something to wait for: neither has it ended nor is it the agent's turn."""
+    return call.is_open and not (call.approval and call.approval.state == ApprovalState.CHANGES_REQUESTED)
+
+
+def _goes_on(call_id: UUID) -> bool:
+    going = ToolCall.objects.filter(id=call_id, state__in=OPEN_STATES)
+    return going.exclude(approval__state=ApprovalState.CHANGES_REQUESTED).exists()
 
 
 def _wait_seconds(request: Request) -> float:

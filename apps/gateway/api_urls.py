@@ -6,5 +6,7 @@ urlpatterns = [
     path("tool-calls", api.ToolCalls.as_view(), name="api-tool-calls"),
     path("tool-calls/<uuid:call_id>", api.ToolCallDetail.as_view(), name="api-tool-call"),
     path("tool-calls/<uuid:call_id>/cancel", api.ToolCallCancellation.as_view(), name="api-tool-call-cancel"),
+    path("tool-calls/<uuid:call_id>/versions", api.ToolCallVersions.as_view(), name="api-tool-call-versions"),
+    path("approvals/<uuid:approval_id>/edits", api.ApprovalEdits.as_view(), name="api-approval-edits"),
     path("authorize", api.Authorize.as_view(), name="api-authorize"),
 ]

@@ -1,43 +1,87 @@
 """A call as a request for human consent: the card people see and the chain its obligations demand."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from apps.approvals.models import Risk
-from apps.approvals.requests import ConsentRequest, StageRequest
+from apps.approvals.models import Approval, Risk
+from apps.approvals.requests import ConsentRequest, EscalationRequest, StageRequest
 from apps.core.money import Money
 from apps.core.pointers import resolve
 from apps.gateway.arguments import sentence_for
 from apps.gateway.deciding import Granted
 from apps.gateway.models import ToolCall
 from apps.gateway.requests import CallRequest
-from apps.policies.verdicts import Verdict
+from apps.policies.verdicts import Obligations, Verdict
 from apps.registry.models import Agent, Tool
 
 SUBJECT_TYPE = "tool_call"
+STILL_ASKED = "Changing a request never removes the people who were asked before"
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """What a later version of a call brings to its request for consent.
+
+    `obligations` are those in force, the earlier ones included. `maker` is the person who made the change and so does
+    not decide on it; None when nobody is barred by it.
+    """
+
+    previous: Approval
+    obligations: Obligations
+    changes: list[dict[str, str]]
+    changed_by: str
+    maker: UUID | None
 
 
 def consent_request(
-    *, call: ToolCall, agent: Agent, granted: Granted, request: CallRequest, verdict: Verdict
+    *,
+    call: ToolCall,
+    agent: Agent,
+    granted: Granted,
+    request: CallRequest,
+    verdict: Verdict,
+    succession: Succession | None = None,
 ) -> ConsentRequest:
     """Everything the approvals engine needs, so that it never has to look at the call."""
     money = Money(call.money_minor, call.currency) if call.money_minor is not None else None
+    owed = succession.obligations if succession else verdict.obligations
     return ConsentRequest(
         subject_type=SUBJECT_TYPE,
         subject_id=call.id,
         digest=call.digest,
-        card=_card(call, agent, granted.tool, request, verdict, money),
+        card=_card(call, agent, granted.tool, request, verdict, money) | _news(verdict, succession),
         process=agent.process,
         environment=call.environment,
         agent=agent,
         run_id=call.run_id,
-        stages=tuple(StageRequest(team=stage.team, quorum=stage.quorum) for stage in verdict.obligations.stages),
-        expires_seconds=verdict.obligations.expires_seconds,
-        risk=risk_of(granted.tool, stages=len(verdict.obligations.stages)),
+        stages=tuple(StageRequest(team=stage.team, quorum=stage.quorum) for stage in owed.stages),
+        expires_seconds=owed.expires_seconds,
+        risk=risk_of(granted.tool, stages=len(owed.stages)),
         money=money,
-        policy_ref=", ".join(f"{policy.id}@{policy.version}" for policy in verdict.policies)[:200],
-        barred_people=_barred(call),
+        policy_ref=_policy_ref(verdict, succession),
+        is_reversible=granted.tool.is_reversible,
+        escalations=tuple(EscalationRequest(step.after_seconds, step.team) for step in owed.escalations),
+        barred_people=_barred(call, succession),
     )
+
+
+def _policy_ref(verdict: Verdict, succession: Succession | None) -> str:
+    """The policies that stopped it: where the latest decision stops nothing, those of the version before."""
+    if succession and not verdict.obligations.stages:
+        return succession.previous.policy_ref
+    return ", ".join(f"{policy.id}@{policy.version}" for policy in verdict.policies)[:200]
+
+
+def _news(verdict: Verdict, succession: Succession | None) -> dict[str, Any]:
+    """What the card of a later version says besides."""
+    if succession is None:
+        return {}
+    news: dict[str, Any] = {"changes": succession.changes, "changed_by": succession.changed_by}
+    if succession.obligations.stages != verdict.obligations.stages:
+        kept = {"says": STILL_ASKED, "ref": succession.previous.policy_ref, "set": ""}
+        news["why"] = [*_why(verdict), kept]
+    return news
 
 
 def risk_of(tool: Tool, *, stages: int) -> str:
@@ -58,11 +102,12 @@ def _card(
         "system": tool.connector.name,
         "agent": agent.slug,
         "agent_name": agent.name,
-        "facts": [[_label(name), _shown(value)] for name, value in _ordered(tool, request.arguments)],
-        "why": [
-            {"says": policy.says, "ref": f"{policy.id}@{policy.version}", "set": policy.set}
-            for policy in verdict.policies
+        "facts": [
+            [label_of(name), shown(request.arguments[name])]
+            for name in names_in_order(tool, request.arguments)
+            if name in request.arguments
         ],
+        "why": _why(verdict),
         "evidence": list(request.evidence),
         "statement": request.rationale,
         "confidence": request.confidence,
@@ -72,30 +117,47 @@ def _card(
     }
 
 
-def _ordered(tool: Tool, arguments: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Arguments in the order the schema declares them, any others after."""
-    declared = [name for name in tool.input_schema.get("properties", {}) if name in arguments]
-    return [(name, arguments[name]) for name in [*declared, *(name for name in arguments if name not in declared)]]
+def _why(verdict: Verdict) -> list[dict[str, str]]:
+    return [
+        {"says": policy.says, "ref": f"{policy.id}@{policy.version}", "set": policy.set} for policy in verdict.policies
+    ]
 
 
-def _label(name: str) -> str:
+def names_in_order(tool: Tool, *documents: dict[str, Any]) -> list[str]:
+    """The names of all arguments as people should read them: the money first, then what the tool requires in its order,
+    then the rest. (The database does not keep the order of a schema's properties.)
+    """
+    money = [pointer.removeprefix("/") for pointer in (tool.money_amount, tool.money_currency)]
+    declared = tool.input_schema.get("properties", {})
+    given = [name for document in documents for name in document]
+    ordered = dict.fromkeys([*money, *tool.input_schema.get("required", ()), *declared, *given])
+    return [name for name in ordered if name in declared or name in given]
+
+
+def label_of(name: str) -> str:
+    """An argument's name as people read it."""
     return name.replace("_", " ").capitalize()
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """An argument's value as people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_shown(item)}" for key, item in value.items())
+        return ", ".join(f"{key}: {shown(item)}" for key, item in value.items())
     if isinstance(value, list):
-        return ", ".join(_shown(item) for item in value)
+        return ", ".join(shown(item) for item in value)
     return "none" if value is None else str(value)
 
 
-def _barred(call: ToolCall) -> tuple[UUID, ...]:
-    """Whoever the agent acted for, and whoever made its credential and so could have been the agent (I5)."""
+def _barred(call: ToolCall, succession: Succession | None) -> tuple[UUID, ...]:
+    """Whoever the agent acted for, whoever made its credential and so could have been the agent, and whoever made one
+    of the versions (I5).
+    """
     barred = {call.on_behalf_of} if call.on_behalf_of else set()
     maker = call.credential.made_by if call.credential else ""
     if maker.startswith("person:"):
         barred.add(UUID(maker.removeprefix("person:")))
+    if succession is not None:
+        barred |= {*succession.previous.barred_people, *([succession.maker] if succession.maker else [])}
     return tuple(sorted(barred))

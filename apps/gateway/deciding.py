@@ -98,22 +98,22 @@ def call_digest(
     arguments: dict[str, Any],
     money: Money | None,
     decision: dict[str, Any],
+    version: int = 1,
 ) -> str:
-    """What a vote names (I4): agent, tool and version, arguments, money, and the policies that determined it with
-    their obligations.
+    """What a vote names (I4): agent, tool and version, arguments, money, and the policies that determined it with the
+    obligations in force. From the second version of a call on, which version it is.
     """
-    return digest(
-        {
-            "agent": agent.slug,
-            "environment": agent.environment,
-            "tool": tool.name,
-            "tool_version": tool_version,
-            "arguments": arguments,
-            "money": {"minor": money.minor, "currency": money.currency} if money else None,
-            "policies": decision["policies"],
-            "obligations": decision["obligations"],
-        }
-    )
+    named: dict[str, Any] = {
+        "agent": agent.slug,
+        "environment": agent.environment,
+        "tool": tool.name,
+        "tool_version": tool_version,
+        "arguments": arguments,
+        "money": {"minor": money.minor, "currency": money.currency} if money else None,
+        "policies": decision["policies"],
+        "obligations": decision["obligations"],
+    }
+    return digest(named | ({"version": version} if version > 1 else {}))
 
 
 def audit_data(call: ToolCall, decision: Decision) -> dict[str, Any]:

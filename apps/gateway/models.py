@@ -1,4 +1,4 @@
-"""Tool calls and the decisions on them."""
+"""Tool calls, the decisions on them, and the versions of those that were changed before they ran."""
 
 import pgtrigger
 from django.db import models
@@ -39,7 +39,8 @@ class ToolCall(models.Model):
     """One requested action. Its row is the only truth about it; every step claims it by conditional update.
 
     `holds_key` is False for calls that were turned away at the door (a halt): the agent may try again under the same
-    key. `deadline_at` of an executing call is when the recovery job may look at it.
+    key. `deadline_at` of an executing call is when the recovery job may look at it. Request, digests, money, entity and
+    approval are those of the current `version`; a call that was changed has a row for each in `versions`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -53,6 +54,7 @@ class ToolCall(models.Model):
     idempotency_key = models.CharField(max_length=200)
     holds_key = models.BooleanField(default=True)
     state = models.CharField(max_length=20, choices=CallState.choices)
+    version = models.PositiveSmallIntegerField(default=1)
     request = models.ForeignKey(Payload, on_delete=models.PROTECT, related_name="+")
     arguments_digest = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, blank=True)
@@ -86,6 +88,11 @@ class ToolCall(models.Model):
             models.Index(fields=["run", "id"], name="call_run"),
             models.Index(fields=["entity_type", "entity_id"], name="call_entity"),
             models.Index(
+                fields=["agent", "tool", "-id"],
+                name="call_precedents",
+                condition=models.Q(approval__isnull=False, finished_at__isnull=False),
+            ),
+            models.Index(
                 fields=["environment"],
                 name="call_parked",
                 condition=models.Q(state__in=["awaiting_approval", "queued"]),
@@ -102,6 +109,7 @@ class ToolCall(models.Model):
 
 class DecisionMoment(models.TextChoices):
     INTAKE = "intake", "When it was asked for"
+    EDIT = "edit", "When it was changed"
     RELEASE = "release", "When it was released"
 
 
@@ -125,3 +133,39 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return self.outcome
+
+
+class CallVersion(models.Model):
+    """What a call was at one time: as it was asked for (number 1), or as a person's edit or the agent's answer left it.
+
+    Written only when a call is changed, number 1 together with number 2. `obligations` are those in force: what its
+    decision demands together with what was demanded before it, because a change removes nobody who was asked. `digest`
+    is what its approval and every vote on it name. `reason` is why it was changed, in the words of who changed it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tool_call = models.ForeignKey(ToolCall, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveSmallIntegerField()
+    tool_version = models.PositiveIntegerField()
+    request = models.ForeignKey(Payload, on_delete=models.PROTECT, related_name="+")
+    arguments_digest = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+    money_minor = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    entity_id = models.CharField(max_length=120, blank=True)
+    decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="version")
+    obligations = models.JSONField(default=dict)
+    approval = models.OneToOneField(Approval, on_delete=models.PROTECT, null=True, related_name="+")
+    made_by = models.CharField(max_length=160)
+    made_by_name = models.CharField(max_length=160)
+    made_by_kind = models.CharField(max_length=20)
+    reason = models.ForeignKey(Payload, on_delete=models.PROTECT, null=True, related_name="+")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["tool_call", "number"], name="call_version_once")]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"Version {self.number}"

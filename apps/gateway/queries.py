@@ -1,12 +1,16 @@
 """Reading tool calls."""
 
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
+from apps.approvals.models import Approval
 from apps.core.actor import Actor
-from apps.core.errors import NotFound
-from apps.gateway.models import ToolCall
+from apps.core.errors import Conflict, NotFound
+from apps.gateway.consent import SUBJECT_TYPE
+from apps.gateway.models import Decision, ToolCall
 from apps.registry.queries import processes_visible_to
 
 
@@ -24,3 +28,31 @@ def call_for(actor: Actor, call_id: UUID) -> ToolCall:
     if call is None:
         raise NotFound("tool_call.not_found", "There is no such tool call.")
     return call
+
+
+def call_to_edit(approval: Approval) -> ToolCall:
+    """The call that waits under this approval, with its tool. Raises Conflict for any other subject, and for a version
+    that another has replaced.
+    """
+    calls = ToolCall.objects.select_related("tool").filter(id=approval.subject_id, approval=approval)
+    call = calls.first() if approval.subject_type == SUBJECT_TYPE else None
+    if call is None:
+        raise Conflict("edit.not_editable", "This is nothing that can be changed here, or not any more.")
+    return call
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedAs:
+    """The decision the current version of a call waits under, and the obligations in force for it."""
+
+    decision: Decision
+    obligations: dict[str, Any]
+
+
+def decided_as(call: ToolCall) -> DecidedAs:
+    """One query. A call that was never changed waits under its first decision, as that was."""
+    if call.version == 1:
+        first = call.decisions.earliest("id")
+        return DecidedAs(first, first.obligations)
+    version = call.versions.select_related("decision").get(number=call.version)
+    return DecidedAs(version.decision, version.obligations)

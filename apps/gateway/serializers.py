@@ -40,6 +40,37 @@ class ArgumentsField(serializers.JSONField):
         return data
 
 
+class RevisionSerializer(serializers.Serializer[Any]):
+    """Other arguments, and what is said anew about them."""
+
+    arguments = ArgumentsField()
+    rationale = serializers.CharField(
+        required=False, allow_blank=True, allow_null=True, max_length=20_000, trim_whitespace=False
+    )
+    confidence = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1)
+    evidence = EvidenceSerializer(many=True, required=False, max_length=50)  # type: ignore[call-arg]  # many=True takes it
+
+    def answer(self) -> dict[str, Any]:
+        """As the service takes it."""
+        data = self.validated_data
+        evidence = data.get("evidence")
+        return {
+            "arguments": data["arguments"],
+            "rationale": data.get("rationale"),
+            "confidence": data.get("confidence"),
+            "evidence": None if evidence is None else tuple(dict(item) for item in evidence),
+        }
+
+
+class EditSerializer(serializers.Serializer[Any]):
+    """What a person changed, bound to what they were shown."""
+
+    digest = serializers.RegexField(r"^[0-9a-f]{64}$")
+    arguments = ArgumentsField()
+    comment = serializers.CharField(max_length=4000, required=False, allow_blank=True, allow_null=True)
+    dwell_seconds = serializers.FloatField(required=False, allow_null=True, min_value=0)
+
+
 class AuthorizeSerializer(serializers.Serializer[Any]):
     """What a decision needs."""
 

@@ -1,27 +1,66 @@
 """A tool call as programs see it (design §6.2)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Prefetch, prefetch_related_objects
 
-from apps.approvals.models import Approval, Vote
+from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
 from apps.core.clock import rfc3339
 from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed
-from apps.gateway.models import CallState, Decision, ToolCall
+from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
 from apps.halts.models import Halt
-from apps.policies.verdicts import Verdict
+from apps.policies import verdicts
 from apps.vault import services as vault
 
+# What a call resource reads of an approval's votes, in one query for any number of them.
+VOTES = Prefetch("votes", queryset=Vote.objects.select_related("voter", "on_behalf_of", "comment", "withdrawal"))
+# The verdict that explains the state to the agent.
+SAYING = {ApprovalState.REJECTED: Verdict.REJECT, ApprovalState.CHANGES_REQUESTED: Verdict.REQUEST_CHANGES}
 
-def call_resource(call: ToolCall, decision: Decision | None, *, replayed: bool = False) -> dict[str, Any]:
-    """The resource of one call; `decision` is its first."""
+
+def call_resources(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+    """Any number of calls, their decisions at hand, in a fixed number of queries. A call that was changed shows the
+    arguments it has now.
+    """
+    explained = [call.approval for call in calls if call.approval and call.approval.state in SAYING]
+    prefetch_related_objects(explained, VOTES)
+    bodies = vault.read_many([call.request_id for call in calls if call.version > 1])
+    return [
+        call_resource(call, standing_decision(call), arguments=(bodies.get(call.request_id) or {}).get("arguments"))
+        for call in calls
+    ]
+
+
+def arguments_now(call: ToolCall) -> dict[str, Any] | None:
+    """The arguments of a call that was changed, its payload at hand; None of one that stands as it was asked for."""
+    return (vault.body_of(call.request) or {}).get("arguments") if call.version > 1 else None
+
+
+def standing_decision(call: ToolCall) -> Decision | None:
+    """The decision on what the call is now: that of its intake, or of its last change."""
+    decided = [decision for decision in call.decisions.all() if decision.moment != DecisionMoment.RELEASE]
+    return max(decided, key=lambda decision: decision.id, default=None)
+
+
+def call_resource(
+    call: ToolCall,
+    decision: Decision | None,
+    *,
+    replayed: bool = False,
+    arguments: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The resource of one call; `decision` is the one on what it is now, `arguments` those of one that was changed."""
     return {
         "id": str(call.id),
         "state": call.state,
+        "version": call.version,
         "tool": call.tool.name,
         "run_id": str(call.run_id),
         "idempotency_key": call.idempotency_key,
         "money": {"minor": call.money_minor, "currency": call.currency} if call.currency else None,
+        "arguments": arguments,
         "decision": _decision(decision),
         "approval": _approval(call.approval),
         "result": vault.body_of(call.result) if call.state in (CallState.SUCCEEDED, CallState.COMPENSATED) else None,
@@ -38,7 +77,7 @@ def _decision(decision: Decision | None) -> dict[str, Any] | None:
     return {"outcome": decision.outcome, "policies": decision.policies, "obligations": decision.obligations}
 
 
-def verdict_resource(verdict: Verdict) -> dict[str, Any]:
+def verdict_resource(verdict: verdicts.Verdict) -> dict[str, Any]:
     """The decision of a dry run: the same shape, no call."""
     return {
         "outcome": verdict.outcome,
@@ -57,22 +96,51 @@ def _approval(approval: Approval | None) -> dict[str, Any] | None:
         "state": approval.state,
         "expires_at": rfc3339(approval.expires_at),
     }
-    return shown | ({"feedback": _feedback(approval)} if approval.state == "rejected" else {})
+    return shown | ({"feedback": _feedback(approval)} if approval.state in SAYING else {})
 
 
 def _feedback(approval: Approval) -> dict[str, str] | None:
-    """Why a person said no: what the agent may learn from."""
-    vote: Vote | None = next((vote for vote in approval.votes.all() if vote.verdict == "reject"), None)
-    return None if vote is None else {"reason_code": vote.reason_code, "comment": vault.body_of(vote.comment) or ""}
+    """Why a person did not approve: what the agent may learn from. A vote that was taken back says nothing."""
+    prefetch_related_objects([approval], VOTES)
+    said = [vote for vote in approval.votes.all() if vote.verdict == SAYING[ApprovalState(approval.state)]]
+    vote = next((vote for vote in reversed(said) if not hasattr(vote, "withdrawal")), None)
+    if vote is None:
+        return None
+    return {
+        "verdict": vote.verdict,
+        "reason_code": vote.reason_code,
+        "comment": vault.body_of(vote.comment) or "",
+        "by": name_of_voter(vote),
+    }
+
+
+def name_of_voter(vote: Vote) -> str:
+    """Who voted, and for whom: both names stand on a delegated vote."""
+    return f"{vote.voter} for {vote.on_behalf_of}" if vote.on_behalf_of else str(vote.voter)
 
 
 def _error(call: ToolCall) -> dict[str, Any] | None:
     if not call.error_code:
         return None
-    error = {"code": call.error_code, "sentence": call.error_sentence}
+    error: dict[str, Any] = {"code": call.error_code, "sentence": call.error_sentence}
     if call.state == CallState.FAILED and call.result_id is not None:
         error |= vault.body_of(call.result) or {}
+    if call.state == CallState.REJECTED and call.approval is not None and call.approval.state in SAYING:
+        error["feedback"] = _feedback(call.approval)
     return error
+
+
+def edit_resource(call: ToolCall, approval: Approval, vote: Vote | None, sentence: str) -> dict[str, Any]:
+    """The answer to an edit: the new version, its approval, and whether the editor's own vote is on it."""
+    shown = _approval(approval) or {}
+    return {
+        "tool_call_id": str(call.id),
+        "version": call.version,
+        "money": {"minor": call.money_minor, "currency": call.currency} if call.currency else None,
+        "approval": {**shown, "digest": approval.digest},
+        "vote_id": str(vote.id) if vote else None,
+        "sentence": sentence,
+    }
 
 
 def refusal_for(call: ToolCall, resource: dict[str, Any], halt: Halt | None) -> MeshError | None:

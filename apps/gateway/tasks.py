@@ -31,5 +31,11 @@ def recover_tool_calls() -> None:
 
 
 @shared_task
+def keep_clocks() -> None:
+    """On news of a halt, and every few seconds for halts that run out and news that was lost."""
+    services.keep_clocks()
+
+
+@shared_task
 def end_calls_under(halt_id: str) -> None:
     services.end_calls_under(UUID(halt_id))

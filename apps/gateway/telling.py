@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any
 
+from apps.approvals.models import Approval
 from apps.audit import services as audit
 from apps.core import clock, outbox
 from apps.core.actor import Actor
@@ -49,9 +50,10 @@ def add_call_span(
     name: str = "",
     note: str = "",
     with_money: bool = True,
+    actor_name: str = "",
     attributes: dict[str, Any] | None = None,
 ) -> None:
-    """One step of the call on its run's timeline, named after the tool unless said otherwise."""
+    """One step of the call on its run's timeline, named after the tool and taken by the agent unless said otherwise."""
     runs.add_span(
         run_id=call.run_id,
         tool_call_id=call.id,
@@ -60,7 +62,7 @@ def add_call_span(
         status=status,
         started_at=started_at,
         ended_at=clock.now() if is_over else None,
-        actor_name=call.agent.name,
+        actor_name=actor_name or call.agent.name,
         note=note,
         money=money_of(call) if with_money else None,
         attributes=attributes,
@@ -72,9 +74,25 @@ def money_of(call: ToolCall) -> Money | None:
     return Money(call.money_minor, call.currency) if call.money_minor is not None else None
 
 
-def tell_decision(call: ToolCall, decision: Decision, *, actor: Actor, code: str) -> None:
-    """A decision, at intake or at release."""
-    record_call(actor, code, call, outcome=decision.outcome, data=audit_data(call, decision))
+def start_human_wait(call: ToolCall, approval: Approval) -> None:
+    """From now on people are waited for; the release ends it."""
+    teams = (stage.team.name for stage in approval.stages.select_related("team"))
+    add_call_span(
+        call,
+        SpanKind.HUMAN_WAIT,
+        SpanStatus.OPEN,
+        name="Waiting for " + ", then ".join(teams),
+        started_at=approval.requested_at,
+        is_over=False,
+        attributes={"approval_id": str(approval.id)},
+    )
+
+
+def tell_decision(
+    call: ToolCall, decision: Decision, *, actor: Actor, code: str, data: dict[str, Any] | None = None
+) -> None:
+    """A decision: at intake, when it was changed, at release."""
+    record_call(actor, code, call, outcome=decision.outcome, data=audit_data(call, decision) | (data or {}))
     outbox.add(
         ToolCallDecided(tool_call_id=str(call.id), run_id=str(call.run_id), outcome=decision.outcome, state=call.state)
     )

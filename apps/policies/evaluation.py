@@ -21,7 +21,14 @@ from apps.core.errors import Invalid
 from apps.policies.arguments import Misfit, as_long, carry
 from apps.policies.cache import BoundedCache
 from apps.policies.cedar_text import TextError, parse_error, statements
-from apps.policies.obligations import Demand, parse_chain, parse_duration, strictest
+from apps.policies.obligations import (
+    DEFAULT_EXPIRES_SECONDS,
+    Demand,
+    parse_chain,
+    parse_duration,
+    parse_escalations,
+    strictest,
+)
 from apps.policies.parameters import Parameters, read_parameters
 from apps.policies.schema import action_groups, argument_shape, decision_schema
 from apps.policies.verdicts import (
@@ -103,15 +110,20 @@ def _load(ref: ReleaseRef, text: str, parameters: dict[str, Any]) -> LoadedRelea
 
 def _terms(ref: ReleaseRef, name: str, policy: dict[str, Any]) -> Terms:
     annotations: dict[str, str] = {key: value or "" for key, value in policy.get("annotations", {}).items()}
-    demand = None
-    if "approval" in annotations:
-        chain = parse_chain(annotations["approval"])
-        expires = annotations.get("expires")
-        demand = Demand(chain, parse_duration(expires)) if expires is not None else Demand(chain)
+    demand = _demand(annotations) if "approval" in annotations else None
     if not annotations.get("id") or not annotations.get("says"):
         raise ValueError("A policy in them has no @id or no @says.")
     said = PolicyRef(annotations["id"], ref.set, ref.version, annotations["says"])
     return Terms(int(name.removeprefix("policy")), said, demand)
+
+
+def _demand(annotations: dict[str, str]) -> Demand:
+    expires, escalate = annotations.get("expires"), annotations.get("escalate")
+    return Demand(
+        parse_chain(annotations["approval"]),
+        DEFAULT_EXPIRES_SECONDS if expires is None else parse_duration(expires),
+        () if escalate is None else parse_escalations(escalate),
+    )
 
 
 def cached_release(release_id: UUID) -> LoadedRelease | None:

@@ -1,4 +1,6 @@
-"""Annotations on permits → what people owe: `@approval("finance-approvers:1, cfo-office:1") @expires("PT8H")`."""
+"""Annotations on permits → what people owe: `@approval("finance-approvers:1, cfo-office:1") @expires("PT8H")
+@escalate("PT2H:finance-leads")`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from apps.policies.verdicts import Obligations, StageSpec
+from apps.policies.verdicts import EscalationSpec, Obligations, StageSpec
 
 DEFAULT_EXPIRES_SECONDS = 24 * 60 * 60
 MAX_DURATION_SECONDS = 366 * 24 * 60 * 60
@@ -51,23 +53,39 @@ def parse_escalation(text: str) -> tuple[int, str]:
     return parse_duration(after.strip()), team.strip()
 
 
+def parse_escalations(text: str) -> tuple[EscalationSpec, ...]:
+    """The steps of “PT2H:finance-leads, PT6H:cfo-office”, in any order. Raises ValueError with a sentence."""
+    return tuple(EscalationSpec(*parse_escalation(part.strip())) for part in text.split(","))
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """What one permit with `@approval` asks for."""
 
     stages: tuple[StageSpec, ...]
     expires_seconds: int = DEFAULT_EXPIRES_SECONDS
+    escalations: tuple[EscalationSpec, ...] = ()
 
 
 def strictest(demands: Iterable[Demand]) -> Obligations:
     """All of them met at once: every demanded team with its largest quorum, in the order of the longest chain; the
-    shortest expiry.
+    shortest expiry; every team that any of them escalates to, after the shortest of its times.
     """
     quorums: dict[str, int] = {}
+    waits: dict[str, int] = {}
     expires = []
     for demand in sorted(demands, key=lambda demand: -len(demand.stages)):
         expires.append(demand.expires_seconds)
         for stage in demand.stages:
             quorums[stage.team] = max(stage.quorum, quorums.get(stage.team, 0))
+        for escalation in demand.escalations:
+            waits[escalation.team] = min(escalation.after_seconds, waits.get(escalation.team, MAX_DURATION_SECONDS))
     stages = tuple(StageSpec(team, quorum) for team, quorum in quorums.items())
-    return Obligations(stages, min(expires)) if expires else Obligations()
+    steps_up = tuple(EscalationSpec(seconds, team) for seconds, team in sorted((s, team) for team, s in waits.items()))
+    return Obligations(stages, min(expires), steps_up) if expires else Obligations()
+
+
+def added_up(before: Obligations, after: Obligations) -> Obligations:
+    """What both demand: for a changed request, which loses none of the people who were asked before the change."""
+    demands = (Demand(each.stages, each.expires_seconds, each.escalations) for each in (before, after) if each.stages)
+    return strictest(demands)

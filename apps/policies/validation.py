@@ -14,7 +14,7 @@ from cedarpy import validate_policies as cedar_validate
 
 from apps.policies.arguments import RecordOf
 from apps.policies.cedar_text import Statement, TextError, parse_error, place, statements
-from apps.policies.obligations import parse_chain, parse_duration, parse_escalation
+from apps.policies.obligations import parse_chain, parse_duration, parse_escalations
 from apps.policies.parameters import Parameters, read_parameters
 from apps.policies.schema import GROUPS, action_groups, argument_shape, schema_json
 from apps.policies.verdicts import ToolFacts
@@ -157,7 +157,7 @@ class _Checks:
                 parse_duration(annotations[key])
             if "escalate" in annotations:
                 key = "escalate"
-                teams.append(parse_escalation(annotations[key])[1])
+                teams += [step.team for step in parse_escalations(annotations[key])]
         except ValueError as error:
             yield self.problem(name, f"@{key}: {error}", "@", key)
         for team in teams:

@@ -152,17 +152,45 @@ class StageSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationSpec:
+    """The team that may vote too once it has waited so long."""
+
+    after_seconds: int
+    team: str
+
+
+@dataclass(frozen=True, slots=True)
 class Obligations:
-    """The chain people must go through, in order, and how long they have. No stages: nothing to wait for."""
+    """The chain people must go through, in order, how long they have, and who is brought in when they do not come. No
+    stages: nothing to wait for.
+    """
 
     stages: tuple[StageSpec, ...] = ()
     expires_seconds: int = 0
+    escalations: tuple[EscalationSpec, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        """Without escalations it reads as it did before there were any, so that older digests still verify."""
+        document: dict[str, Any] = {
             "stages": [{"team": stage.team, "quorum": stage.quorum} for stage in self.stages],
             "expires_seconds": self.expires_seconds,
         }
+        if self.escalations:
+            document["escalations"] = [
+                {"after_seconds": escalation.after_seconds, "team": escalation.team} for escalation in self.escalations
+            ]
+        return document
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Obligations:
+        return cls(
+            stages=tuple(StageSpec(stage["team"], stage["quorum"]) for stage in stored["stages"]),
+            expires_seconds=stored["expires_seconds"],
+            escalations=tuple(
+                EscalationSpec(escalation["after_seconds"], escalation["team"])
+                for escalation in stored.get("escalations", ())
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)

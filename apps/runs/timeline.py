@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.runs.models import Run, Span, SpanKind, SpanOrigin, SpanStatus
 
+VOTE_WORDS = {"approve": "Approved", "reject": "Rejected", "request_changes": "Changes asked for"}
 OUTCOME_WORDS = {"allow": "allowed", "deny": "denied", "require_approval": "needs approval"}
 # A point still has to be seen and hit.
 THINNEST_PERCENT = 0.4
@@ -44,6 +46,7 @@ class Line:
     currency: str
     bars: tuple[Bar, ...]
     tokens: int | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def _line(span: Span, start: dt.datetime, whole: dt.timedelta, *, now: dt.dateti
         duration=spent if span.kind != SpanKind.VOTE else None,
         minor=span.money_minor,
         currency=span.currency,
+        url=reverse("approval", args=[approval]) if (approval := span.attributes.get("approval_id")) else "",
         bars=(Bar(span.kind, round(left, 2), round(share, 2), name, bad=bad, reported=not enforced),),
     )
 
@@ -126,7 +130,7 @@ def _words(span: Span) -> tuple[str, str]:
     if span.kind == SpanKind.DECISION:
         return f"Decision: {OUTCOME_WORDS.get(span.attributes.get('outcome', ''), '')} · {span.name}", span.note
     if span.kind == SpanKind.VOTE:
-        return f"{'Approved' if span.status == SpanStatus.OK else 'Rejected'} by {span.actor_name}", ""
+        return f"{VOTE_WORDS[span.attributes.get('verdict', 'approve')]} by {span.actor_name}", ""
     if span.kind == SpanKind.HALT:
         return f"Turned away · {span.name}", span.note
     if span.kind == SpanKind.LOOKUP:

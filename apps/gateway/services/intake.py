@@ -18,7 +18,14 @@ from apps.gateway.requests import CallRequest
 from apps.gateway.services.asked import Asked, checked
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.stored import request_body
-from apps.gateway.telling import add_call_span, add_decision_span, tell_decision, tell_end, tell_end_of_run
+from apps.gateway.telling import (
+    add_call_span,
+    add_decision_span,
+    start_human_wait,
+    tell_decision,
+    tell_end,
+    tell_end_of_run,
+)
 from apps.halts.models import Halt, Mode
 from apps.halts.queries import Reach, halts_over
 from apps.policies.verdicts import Verdict
@@ -99,13 +106,23 @@ def _known_call(asked: Asked) -> Intake | None:
     if call_id is None:
         return None
     call = ToolCall.objects.select_related("tool", "approval", "request", "result").get(id=call_id)
-    if call.arguments_digest != asked.arguments_digest:
+    if not _was_asked_for_with(call, asked.arguments_digest):
         raise Conflict(
             "idempotency_conflict",
             "This idempotency key was used before with other arguments. A new intent needs a new key.",
             tool_call_id=str(call.id),
         )
-    return Intake(call=call, decision=call.decisions.first(), approval=call.approval, replayed=True)
+    decision = call.decisions.exclude(moment=DecisionMoment.RELEASE).last()
+    return Intake(call=call, decision=decision, approval=call.approval, replayed=True)
+
+
+def _was_asked_for_with(call: ToolCall, arguments_digest: str) -> bool:
+    """Whether these are its arguments now, or were those of one of its versions: an agent that was not told of an edit
+    repeats what it asked for.
+    """
+    if call.arguments_digest == arguments_digest:
+        return True
+    return call.version > 1 and call.versions.filter(arguments_digest=arguments_digest).exists()
 
 
 def _decide_and_commit(asked: Asked) -> Intake:
@@ -220,16 +237,7 @@ def _ask_people(asked: Asked, call: ToolCall, verdict: Verdict) -> Approval:
     )
     ToolCall.objects.filter(id=call.id).update(approval=approval)
     call.approval = approval
-    teams = (stage.team.name for stage in approval.stages.select_related("team"))
-    add_call_span(
-        call,
-        SpanKind.HUMAN_WAIT,
-        SpanStatus.OPEN,
-        name="Waiting for " + ", then ".join(teams),
-        started_at=approval.requested_at,
-        is_over=False,
-        attributes={"approval_id": str(approval.id)},
-    )
+    start_human_wait(call, approval)
     return approval
 
 

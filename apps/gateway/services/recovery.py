@@ -32,7 +32,7 @@ from apps.gateway.services.execution import (
     run_execution,
     settle,
 )
-from apps.gateway.services.release import PARKED
+from apps.gateway.services.release import PARKED, RESOLVED
 from apps.gateway.stored import stored_request
 from apps.halts.models import Halt, Mode, Scope
 from apps.halts.queries import Reach, halts_over
@@ -64,7 +64,7 @@ def overdue_calls() -> list[UUID]:
 
 def resolved_but_parked_calls() -> list[UUID]:
     """Calls whose approval is resolved and whose release was lost on the way, or waited for a halt that no longer
-    covers them.
+    covers them. The approval of the current version alone counts.
     """
     covering = Halt.objects.in_force().filter(
         Q(scope_type=Scope.MESH) | Q(scope_id__in=[OuterRef("process_id"), OuterRef("agent_id"), OuterRef("tool_id")]),
@@ -76,6 +76,7 @@ def resolved_but_parked_calls() -> list[UUID]:
         Q(~Exists(covering)) | ~Q(approval__state=ApprovalState.APPROVED),
         state__in=PARKED,
         approval__resolved_at__lte=clock.now() - LOST_AFTER,
+        approval__state__in=RESOLVED,
     )
     return list(parked.order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
 

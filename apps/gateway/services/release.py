@@ -18,6 +18,7 @@ from apps.core.money import Money
 from apps.gateway.arguments import arguments_digest
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
+from apps.gateway.queries import DecidedAs, decided_as
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.stored import stored_request
 from apps.gateway.telling import money_of, tell_decision, tell_end
@@ -34,6 +35,8 @@ RELEASE = system_actor("release")
 # An approval given in the last minute still counts for as long as a release may take.
 LEAST_VALIDITY = dt.timedelta(minutes=15)
 PARKED = (CallState.AWAITING_APPROVAL, CallState.QUEUED)
+# What a call may be released or ended by. An approval that was replaced by that of a later version never is.
+RESOLVED = (ApprovalState.APPROVED, ApprovalState.REJECTED, ApprovalState.EXPIRED, ApprovalState.CANCELLED)
 END_FOR = {
     ApprovalState.REJECTED: CallState.REJECTED,
     ApprovalState.EXPIRED: CallState.EXPIRED,
@@ -71,7 +74,7 @@ def _claim(call_id: UUID) -> Execution | None:
     """Under the shared halts lock and the call's row lock: the one place where a parked call becomes executing."""
     locks.take_shared(locks.HALTS)
     call = _parked_call(call_id)
-    if call is None or call.approval is None or call.approval.state == ApprovalState.PENDING:
+    if call is None or call.approval is None or call.approval.state not in RESOLVED:
         return None
     if call.approval.state != ApprovalState.APPROVED:
         end_parked(call, END_FOR[ApprovalState(call.approval.state)], actor=RELEASE)
@@ -119,7 +122,7 @@ def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
         gone = Changed("grant_gone", "The agent no longer holds the grant for this tool.")
         _invalidate(call, Changed("erased", "The content of this call was erased.") if is_erased else gone)
         return None
-    first = call.decisions.earliest("id")
+    decided = decided_as(call)
     money = money_of(call)
     verdict = verdict_on(
         agent=call.agent,
@@ -130,8 +133,8 @@ def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
         approved_by=tuple(stage.team.slug for stage in approval.stages.select_related("team")),
     )
     decision = _record_release(call, verdict)
-    changed = _change_of_digest(call, approval, granted, request.arguments, money, first) or _change_of_verdict(
-        first, decision
+    changed = _change_of_digest(call, approval, granted, request.arguments, money, decided) or _change_of_verdict(
+        decided.decision, decision
     )
     if changed is not None:
         _invalidate(call, changed)
@@ -150,9 +153,11 @@ def _change_of_digest(
     granted: Granted,
     arguments: dict[str, Any],
     money: Money | None,
-    first: Decision,
+    decided: DecidedAs,
 ) -> Changed | None:
-    """I4: what runs is what every vote named. The digest is computed anew from what is stored, not read back."""
+    """I4: what runs is what every vote named. The digest is computed anew from what is stored, not read back; from the
+    second version on it names the version, so no vote on an earlier one fits.
+    """
     if granted.tool.version != call.tool_version:
         return Changed(
             "tool_changed", "The tool's definition changed after the approval.", call.tool_version, granted.tool.version
@@ -163,7 +168,8 @@ def _change_of_digest(
         tool_version=call.tool_version,
         arguments=arguments,
         money=money,
-        decision={"policies": first.policies, "obligations": first.obligations},
+        decision={"policies": decided.decision.policies, "obligations": decided.obligations},
+        version=call.version,
     )
     named = {digest, call.digest, approval.digest, *approval.votes.values_list("digest", flat=True)}
     if len(named) > 1 or arguments_digest(arguments) != call.arguments_digest:
