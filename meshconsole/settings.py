@@ -35,6 +35,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "apps.console",
     "apps.api",
+    "apps.notifications",
+    "apps.external",
     "apps.gateway",
     "apps.policies",
     "apps.halts",
@@ -218,7 +220,27 @@ CELERY_BEAT_SCHEDULE = {
     "forget-delivered-news": {"task": "apps.core.tasks.forget_delivered_news", "schedule": 3600.0},
     "heartbeat": {"task": "apps.core.tasks.beat_heart", "schedule": 5.0, "options": {"expires": 10}},
     "expire-approvals": {"task": "apps.approvals.tasks.expire_approvals", "schedule": 5.0, "options": {"expires": 10}},
+    "settle-approvals": {"task": "apps.approvals.tasks.settle_approvals", "schedule": 1.0, "options": {"expires": 5}},
+    "resume-bulk-votes": {
+        "task": "apps.approvals.tasks.resume_bulk_votes",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "mark-milestones": {"task": "apps.approvals.tasks.mark_milestones", "schedule": 5.0, "options": {"expires": 10}},
+    "escalate-approvals": {
+        "task": "apps.approvals.tasks.escalate_approvals",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "keep-clocks": {"task": "apps.gateway.tasks.keep_clocks", "schedule": 5.0, "options": {"expires": 10}},
+    "send-notifications": {"task": "apps.notifications.tasks.send_notifications", "schedule": 2.0, "options": {"expires": 5}},
+    "forget-old-notices": {"task": "apps.notifications.tasks.forget_old_notices", "schedule": 3600.0},
     "recover-tool-calls": {"task": "apps.gateway.tasks.recover_tool_calls", "schedule": 1.0, "options": {"expires": 5}},
+    "sweep-external-approvals": {
+        "task": "apps.external.tasks.sweep_external_approvals",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
 }
 
 # --- API
@@ -253,6 +275,29 @@ SPECTACULAR_SETTINGS = {
 }
 # Long-polls may hold this many web threads at once, a third of them; further ones are answered at once.
 LONG_POLL_SLOTS = env.number("LONG_POLL_SLOTS", max(1, env.number("WEB_THREADS", 8) // 3))
+# Callbacks of gateways outside go to public addresses over https. 1 is for gateways on one's own network: any address,
+# and plain http too.
+EXTERNAL_ALLOW_PRIVATE = env.flag("EXTERNAL_ALLOW_PRIVATE")
+
+# --- e-mail and notifications
+# -------------------------------------------------------------------------------------------
+# Off while no server is named. Django's own settings, so that everything that mails goes the same way.
+EMAIL_HOST = env.text("EMAIL_HOST", "")
+EMAIL_PORT = env.number("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+EMAIL_SECURITY = env.text("EMAIL_SECURITY", "starttls")
+if EMAIL_SECURITY not in ("starttls", "tls", "none"):
+    raise ImproperlyConfigured("EMAIL_SECURITY is one of starttls, tls, none.")
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL_SECURITY == "starttls", EMAIL_SECURITY == "tls"
+EMAIL_TIMEOUT = 10
+NOTIFY_FROM = DEFAULT_FROM_EMAIL = env.text("NOTIFY_FROM", "")
+# Channels that people may let carry what is asked, with the amount; all others carry a link and nothing of it.
+NOTIFY_SUMMARIES = env.words("NOTIFY_SUMMARIES", "email,slack,teams,webhook")
+# Webhooks go to public addresses over https. 1 is for receivers on one's own network: any address, and plain http too.
+NOTIFY_ALLOW_PRIVATE = env.flag("NOTIFY_ALLOW_PRIVATE")
+# So many workers may send at once; the others are kept free for what is more urgent.
+NOTIFY_SENDERS = env.number("NOTIFY_SENDERS", 1)
 
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
 LOGGING = logging_config(level=LOG_LEVEL)

@@ -1,8 +1,10 @@
-"""The person of the session as `request.actor`."""
+"""The person of the session as `request.actor`, and their time zone."""
 
+import datetime as dt
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.accounts.requests import SESSION, actor_for
@@ -11,15 +13,16 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def person_actor(get_response: GetResponse) -> GetResponse:
-    """Set `request.actor` to the person who is signed in, or None.
+    """Set `request.actor` to the person who is signed in, or None; a person reads times in their own zone.
 
     Not a lazy object, which would never be `None`. A request without a session cookie costs no query here, so agents
     and health checks pay nothing; a view behind a session needs the person anyway.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        user = request.user
-        request.actor = actor_for(user, via=SESSION) if isinstance(user, User) else None  # type: ignore[attr-defined]
-        return get_response(request)
+        person = request.user if isinstance(request.user, User) else None
+        request.actor = actor_for(person, via=SESSION) if person else None  # type: ignore[attr-defined]
+        with timezone.override(person.time_zone if person else dt.UTC):
+            return get_response(request)
 
     return middleware

@@ -1,5 +1,8 @@
 """Who asks, on both faces: HTML requests carry the person of the session, DRF requests whoever its classes let in."""
 
+import datetime as dt
+
+from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -30,6 +33,16 @@ def person_of(request: HttpRequest | Request) -> User:
     if not isinstance(request.user, User):
         raise NotAllowed("people.only", "Only a person may do this.")
     return request.user
+
+
+def confirmed_at(request: HttpRequest | Request) -> dt.datetime | None:
+    """When the person of this session last proved who they are; None for tokens, which prove nothing of the moment."""
+    actor, user = actor_or_none(request), request.user
+    if actor is None or actor.via != SESSION or not isinstance(user, User):
+        return None
+    plain = request._request if isinstance(request, Request) else request
+    proofs = [proof["at"] for proof in get_authentication_records(plain, user)]
+    return dt.datetime.fromtimestamp(max(proofs), dt.UTC) if proofs else None
 
 
 def actor_for(user: User, *, via: str) -> Actor:

@@ -12,6 +12,7 @@ from apps.approvals.queries import approvals_in_view
 from apps.core.actor import Actor
 from apps.halts.models import Halt, Mode
 from apps.halts.queries import halts_visible_to
+from apps.notifications.queries import unseen_count
 from apps.registry.models import Environment
 
 VERB = {Mode.DRAIN: "drained", Mode.HOLD: "held", Mode.STOP: "stopped"}
@@ -36,6 +37,7 @@ RAIL: tuple[tuple[Section, ...], ...] = (
         Section("Halts", "halts", "octagon-x", "/halts/", "g h"),
     ),
     (Section("Audit log", "audit", "scroll-text", "/audit/", "g l"),),
+    (Section("Settings", "settings", "settings", "/settings/", "g s"),),
 )
 
 
@@ -53,6 +55,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         "halts": _banner(actor),
         "person": _person(request) if actor else None,
         "audit_through": None,
+        "unseen": unseen_count(actor) if actor and actor.is_person else 0,
         "halt_url": reverse("halt-new") if actor else None,
         "search_url": None,
     }

@@ -53,7 +53,7 @@ def test_the_page_has_its_fields_and_no_way_to_sign_up(client: Client) -> None:
     assert "Username or email" in page
     assert "remember" not in page
     assert "signup" not in page.lower()
-    for path in ("signup", "password/reset", "email", "password/change", "inactive", "reauthenticate", "3rdparty"):
+    for path in ("signup", "password/reset", "email", "password/change", "inactive", "3rdparty"):
         assert client.get(f"/accounts/{path}/").status_code == 404
 
 

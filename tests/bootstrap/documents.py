@@ -18,6 +18,22 @@ SMALL: dict[str, Any] = {
             "oncall_team": "treasury",
             "time_zone": "Europe/Madrid",
             "currencies": ["EUR"],
+            "approvals": {
+                "sla": "PT8H",
+                "work_days": [0, 1, 2, 3],
+                "work_hours": ["08:30", "16:00"],
+                "holidays": "ES-MD",
+                "counts_twice": True,
+                "undo_seconds": 20,
+                "step_up": {"EUR": "10000.00"},
+                "votes_per_hour": 40,
+                "second_look_percent": 2.5,
+                "second_look_team": "treasury",
+                "limits": [
+                    {"team": "treasury", "currency": "EUR", "amount": "5000.00", "reason": "Board, 3 May"},
+                    {"person": "tess", "currency": "EUR", "amount": "20000.00", "reason": "Head of treasury"},
+                ],
+            },
         }
     ],
     "people": [

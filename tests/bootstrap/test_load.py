@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Team, User
+from apps.approvals.models import AuthorityLimit, ConsentRules
 from apps.audit.models import AuditEntry
 from apps.console.bootstrap.load import Made, load
 from apps.core.actor import system_actor
@@ -25,7 +26,8 @@ from tests.conftest import actor, at_once, person
 
 pytestmark = pytest.mark.usefixtures("world")
 BOOTSTRAP = system_actor("bootstrap")
-TABLES = (User, Team, Process, RoleAssignment, Connector, Tool, Agent, AgentCredential, Grant, PolicyRelease)
+MESH = (User, Team, Process, RoleAssignment, Connector, Tool, Agent, AgentCredential, Grant, PolicyRelease)
+TABLES = (*MESH, ConsentRules, AuthorityLimit)
 
 
 def apply(document: Any = None) -> Made:
@@ -93,6 +95,8 @@ def test_the_log_names_each_thing_made_and_no_secret() -> None:
         "credential.made": 1,
         "grant.given": 2,
         "policy.released": 1,
+        "approval_rules.changed": 1,
+        "authority.limit_set": 2,
     }.items():
         assert codes.count(code) == count, code
     assert set(log.values_list("actor_key", flat=True)) == {"system:bootstrap"}
@@ -113,6 +117,11 @@ def test_the_log_names_each_thing_made_and_no_secret() -> None:
         ("/agents/0/owner_team", "o2c-oncall", "agent.changed"),
         ("/grants/0/reason", "Pays suppliers", "grant.changed"),
         ("/policies/0/parameters/alone/value", "50.00", "policy.released"),
+        ("/processes/0/approvals/sla", None, "approval_rules.changed"),
+        ("/processes/0/approvals/step_up", {}, "approval_rules.changed"),
+        ("/processes/0/approvals/second_look_team", None, "approval_rules.changed"),
+        ("/processes/0/approvals/limits/0/amount", "4000.00", "authority.limit_set"),
+        ("/processes/0/approvals/limits/1/reason", "Deputy", "authority.limit_set"),
     ],
 )
 def test_a_changed_file_changes_just_that(pointer: str, value: Any, code: str) -> None:

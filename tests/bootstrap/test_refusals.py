@@ -15,6 +15,7 @@ from tests.bootstrap.documents import changed, small
 
 pytestmark = pytest.mark.usefixtures("world")
 BOOTSTRAP = system_actor("bootstrap")
+APPROVALS = "/processes/0/approvals"
 
 
 def problems_of(document: Any) -> dict[str, str]:
@@ -86,6 +87,38 @@ def problems_of(document: Any) -> dict[str, str]:
         ("/policies/0/environments", [], "/policies/0/environments"),
         ("/policies/0/text", "permit (principal", "/policies/0/text"),
         ("/policies/0/parameters/alone/currency", "EURO", "/policies/0/parameters"),
+        (f"{APPROVALS}/color", "red", f"{APPROVALS}/color"),
+        (f"{APPROVALS}/sla", "8 hours", f"{APPROVALS}/sla"),
+        (f"{APPROVALS}/work_days", [], f"{APPROVALS}/work_days"),
+        (f"{APPROVALS}/work_days", [1, 1], f"{APPROVALS}/work_days"),
+        (f"{APPROVALS}/work_days/0", 7, f"{APPROVALS}/work_days/0"),
+        (f"{APPROVALS}/work_hours", ["09:00"], f"{APPROVALS}/work_hours"),
+        (f"{APPROVALS}/work_hours", ["17:00", "09:00"], f"{APPROVALS}/work_hours"),
+        (f"{APPROVALS}/work_hours/1", "24:00", f"{APPROVALS}/work_hours/1"),
+        (f"{APPROVALS}/holidays", "XX", f"{APPROVALS}/holidays"),
+        (f"{APPROVALS}/holidays", "DE-XX", f"{APPROVALS}/holidays"),
+        (f"{APPROVALS}/counts_twice", 1, f"{APPROVALS}/counts_twice"),
+        (f"{APPROVALS}/undo_seconds", 61, f"{APPROVALS}/undo_seconds"),
+        (f"{APPROVALS}/step_up", {"EURO": "1.00"}, f"{APPROVALS}/step_up/EURO"),
+        (f"{APPROVALS}/step_up/EUR", "1.005", f"{APPROVALS}/step_up/EUR"),
+        (f"{APPROVALS}/step_up/EUR", "-1.00", f"{APPROVALS}/step_up/EUR"),
+        (f"{APPROVALS}/votes_per_hour", 0, f"{APPROVALS}/votes_per_hour"),
+        (f"{APPROVALS}/second_look_percent", 101, f"{APPROVALS}/second_look_percent"),
+        (f"{APPROVALS}/second_look_percent", 0.125, f"{APPROVALS}/second_look_percent"),
+        (f"{APPROVALS}/second_look_team", "nobody", f"{APPROVALS}/second_look_team"),
+        (f"{APPROVALS}/limits/0/team", "nobody", f"{APPROVALS}/limits/0/team"),
+        (f"{APPROVALS}/limits/1/person", "nobody", f"{APPROVALS}/limits/1/person"),
+        (f"{APPROVALS}/limits/0/person", "tess", f"{APPROVALS}/limits/0"),
+        (f"{APPROVALS}/limits/0/amount", "a lot", f"{APPROVALS}/limits/0/amount"),
+        (f"{APPROVALS}/limits/0/amount", "-1.00", f"{APPROVALS}/limits/0/amount"),
+        (f"{APPROVALS}/limits/0/currency", "EURO", f"{APPROVALS}/limits/0/currency"),
+        (f"{APPROVALS}/limits/0/reason", "", f"{APPROVALS}/limits/0/reason"),
+        (
+            f"{APPROVALS}/limits/1",
+            {"team": "treasury", "currency": "EUR", "amount": "1.00", "reason": "Twice"},
+            f"{APPROVALS}/limits/1",
+        ),
+        (f"{APPROVALS}/limits/1", {"currency": "EUR", "amount": "1.00", "reason": "Whose?"}, f"{APPROVALS}/limits/1"),
         ("/teams/0/name", "Trea\0sury", "/teams/0/name"),
         ("/teams/0/name", "\ud800", "/teams/0/name"),
     ],

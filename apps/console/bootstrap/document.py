@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from apps.accounts.models import Team, User
+from apps.console.bootstrap.approvals import approvals_problems
 from apps.console.bootstrap.shape import VALIDATOR
 from apps.core.errors import Invalid
 from apps.core.ids import parse_uuid
@@ -52,6 +53,7 @@ class Known:
     """What may be referred to, from the file and from the database; of agents and people also what the database has."""
 
     teams: set[str]
+    people: set[str]
     processes: set[str]
     connectors: set[str]
     agents: set[str]
@@ -120,6 +122,7 @@ def _known(document: Entry) -> Known:
     people = User.objects.exclude(email="").values_list("email", "username")
     return Known(
         teams=_named(document, "teams").union(Team.objects.values_list("slug", flat=True)),
+        people=_named(document, "people", "username").union(User.objects.values_list("username", flat=True)),
         processes=_named(document, "processes").union(Process.objects.values_list("slug", flat=True)),
         connectors=_named(document, "connectors").union(Connector.objects.values_list("slug", flat=True)),
         agents=_named(document, "agents").union(places),
@@ -134,10 +137,10 @@ def _entries(document: Entry, section: str) -> list[Any]:
     return entries if isinstance(entries, list) else []
 
 
-def _named(document: Entry, section: str) -> set[str]:
-    """Slugs of a section, also of entries with something else wrong: one mistake is told once."""
-    slugs = (entry.get("slug") for entry in _entries(document, section) if isinstance(entry, dict))
-    return {slug for slug in slugs if isinstance(slug, str)}
+def _named(document: Entry, section: str, key: str = "slug") -> set[str]:
+    """Names of a section, also of entries with something else wrong: one mistake is told once."""
+    names = (entry.get(key) for entry in _entries(document, section) if isinstance(entry, dict))
+    return {name for name in names if isinstance(name, str)}
 
 
 # --- one entry of each section ----------------------------------------------------------------------------------------
@@ -156,6 +159,8 @@ def _process(process: Entry, known: Known) -> Iterator[Problem]:
     for index, currency in enumerate(process.get("currencies", ())):
         if not is_currency(currency):
             yield Problem(f"/currencies/{index}", f"“{currency}” is not a currency code.")
+    for problem in approvals_problems(process.get("approvals", {}), teams=known.teams, people=known.people):
+        yield problem.under("/approvals")
 
 
 def _person(person: Entry, known: Known) -> Iterator[Problem]:

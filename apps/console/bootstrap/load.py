@@ -2,8 +2,8 @@
 
 A second run finds everything as it should be and changes nothing. The file adds and corrects; it takes nothing away.
 What a person took away or changed since stays so: a revoked grant is not given again, credentials that were all
-revoked are not made anew, a person's policy release is not replaced by one that came before it (each told in `notes`),
-and a password is never reset.
+revoked are not made anew, a person's policy release is not replaced by one that came before it, their rules and limits
+of approvals are not overwritten (each told in `notes`), and a password is never reset.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from django.db import transaction
 
 from apps.accounts.models import Team, User
 from apps.accounts.services import add_member, change_person, create_person, make_team
+from apps.console.bootstrap.approvals import load_approvals
 from apps.console.bootstrap.document import document_problems, read_moment
 from apps.core import locks
 from apps.core.actor import Actor
@@ -49,6 +50,7 @@ def load(document: Any, *, actor: Actor) -> Made:
         _load_teams(document, actor)
         _load_processes(document, actor)
         _load_people(document, actor, made)
+        made.notes += load_approvals(document, actor)
         _load_connectors(document, actor)
         registry.register_tools(definitions=document.get("tools", []), actor=actor)
         _load_agents(document, actor, made)

@@ -5,6 +5,9 @@ from apps.registry.permissions import ROLES
 from apps.registry.schemas import Schema, closed_object, compile_schema
 
 MAX_TIMEOUT_SECONDS = 300
+# What the API takes, too.
+MAX_UNDO_SECONDS = 60
+MAX_VOTES_PER_HOUR = 100_000
 
 
 def _list(items: Schema) -> Schema:
@@ -20,8 +23,33 @@ NAME = _text(120)
 TIME_ZONE = _text(60)
 POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
 ENVIRONMENT: Schema = {"enum": Environment.values}
+TIME_OF_DAY: Schema = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
 
 TEAM = closed_object(("slug", "name"), slug=SLUG, name=NAME)
+
+LIMIT = closed_object(
+    ("currency", "amount", "reason"),
+    team=SLUG,
+    person=_text(150),
+    currency={"type": "string"},
+    amount={"type": "string"},
+    reason=_text(300),
+)
+
+APPROVALS = closed_object(
+    (),
+    sla={"type": ["string", "null"]},
+    work_days={**_list({"type": "integer", "minimum": 0, "maximum": 6}), "minItems": 1, "uniqueItems": True},
+    work_hours={**_list(TIME_OF_DAY), "minItems": 2, "maxItems": 2},
+    holidays={"type": "string", "maxLength": 12},
+    counts_twice={"type": "boolean"},
+    undo_seconds={"type": "integer", "minimum": 0, "maximum": MAX_UNDO_SECONDS},
+    step_up={"type": "object", "additionalProperties": {"type": "string"}},
+    votes_per_hour={"type": ["integer", "null"], "minimum": 1, "maximum": MAX_VOTES_PER_HOUR},
+    second_look_percent={"type": "number", "minimum": 0, "maximum": 100},
+    second_look_team={"type": ["string", "null"]},
+    limits=_list(LIMIT),
+)
 
 PROCESS = closed_object(
     ("slug", "name", "owner_team", "oncall_team"),
@@ -32,6 +60,7 @@ PROCESS = closed_object(
     oncall_team=SLUG,
     time_zone=TIME_ZONE,
     currencies=_list({"type": "string"}),
+    approvals=APPROVALS,
 )
 
 PERSON = closed_object(

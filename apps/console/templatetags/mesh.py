@@ -131,6 +131,12 @@ def number(value: float | None) -> str:
 
 
 @register.filter
+def capped(value: int, most: int) -> str:
+    """A count for a badge: "14", and "99+" beyond the most it has room for."""
+    return f"{number(most)}+" if value > most else number(value)
+
+
+@register.filter
 def duration(value: dt.timedelta | float | None) -> str:
     """An exact length from a timedelta or seconds: "3 ms", "3.2 s", "41 s", "25 min 02 s", "1 h 05", "2 d 3 h"."""
     if value is None:
