@@ -5,7 +5,8 @@ The same facts always give the same resolution, so whoever knows the invoices ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from examples.order_to_cash.facts import (
@@ -14,10 +15,17 @@ from examples.order_to_cash.facts import (
     DisputeReason,
     InvoiceFacts,
 )
-from examples.order_to_cash.money import percent_of, text_from_minor
+from examples.order_to_cash.money import minor_from_text, percent_of, text_from_minor
 
 WRITE_OFF_BELOW_MINOR = 500_00
 """Balances nobody can explain cost more to chase than this; above it a person has to look (both currencies)."""
+
+EXTEND_BELOW_MINOR = 1000_00
+"""Good customers get more time for an invoice smaller than this, when finance agrees (both currencies)."""
+EXTENSION_TIERS = ("gold", "silver")
+EXTENSION_DAYS = 14
+
+_AMOUNT_IN_WORDS = re.compile(r"(?<![\w.,-])\d{1,3}(?:,?\d{3})*\.\d{2}(?!\w|\.\d)")
 
 
 class ResolutionKind(StrEnum):
@@ -53,6 +61,38 @@ def assess(facts: InvoiceFacts) -> Resolution:
             return _unexplained_balance(facts)
         case _:
             return _explain(facts, "Nothing on this invoice is in dispute.")
+
+
+def revise(resolution: Resolution, *, asked_minor: int, reason_code: str, comment: str) -> Resolution | None:
+    """What to answer when a person asks for changes; None when the records justify nothing else.
+
+    `resolution` is what the records call for now, `asked_minor` what is waiting. An amount that the person names is
+    taken when it is smaller than what the records justify; a larger one never is.
+    """
+    if resolution.kind is ResolutionKind.EXPLAIN:
+        return None
+    if reason_code == "missing_evidence":
+        return replace(resolution, amount_minor=asked_minor)
+    if reason_code != "wrong_amount":
+        return None
+    named = _amount_named(comment, besides=asked_minor)
+    minor = min(named or resolution.amount_minor, resolution.amount_minor)
+    if minor in (0, asked_minor):
+        return None
+    justified = f"{resolution.currency} {text_from_minor(resolution.amount_minor)}"
+    why = f"{resolution.rationale} Changed on request; the records justify up to {justified}."
+    return replace(resolution, amount_minor=minor, rationale=why)
+
+
+def _amount_named(comment: str, *, besides: int) -> int | None:
+    """The one amount in the words that is not the one that is waiting; None where they name none, or several."""
+    found = {minor_from_text(text.replace(",", "")) for text in _AMOUNT_IN_WORDS.findall(comment)} - {besides}
+    return found.pop() if len(found) == 1 else None
+
+
+def extension_days(tier: str, open_minor: int) -> int:
+    """How many more days to ask for after a failed payment; 0 for none."""
+    return EXTENSION_DAYS if tier in EXTENSION_TIERS and open_minor < EXTEND_BELOW_MINOR else 0
 
 
 def _price(facts: InvoiceFacts) -> Resolution:

@@ -88,18 +88,39 @@ class FakeConsole:
         with self._changed:
             return [c for c in self.calls.values() if c["tool"] == tool and state in (None, c["state"])]
 
-    def decide(self, call_id: str, verdict: str) -> None:
+    def decide(
+        self,
+        call_id: str,
+        verdict: str,
+        *,
+        reason_code: str = "not_justified",
+        comment: str = "The price was agreed.",
+    ) -> None:
         """What a person's vote, or the passing of time, does to a waiting call."""
         with self._changed:
             call = self.calls[call_id]
-            if call["state"] != "awaiting_approval":
+            if call["state"] != "awaiting_approval" or call["approval"]["state"] != "pending":
                 return
-            call["state"] = {"approve": "executing", "reject": "rejected"}.get(verdict, verdict)
+            feedback = {"verdict": verdict, "reason_code": reason_code, "comment": comment, "by": "Dana Ruiz"}
+            if verdict == "request_changes":
+                call["approval"] |= {"state": "changes_requested", "feedback": feedback}
+            else:
+                call["state"] = {"approve": "executing", "reject": "rejected"}.get(verdict, verdict)
             if call["state"] == "rejected":
-                call["approval"]["feedback"] = {"reason_code": "not_justified", "comment": "The price was agreed."}
+                call["approval"]["feedback"] = feedback
             self._changed.notify_all()
         if verdict == "approve":
             threading.Thread(target=self._execute, args=(call,), daemon=True).start()
+
+    def edit(self, call_id: str, **arguments: str) -> None:
+        """A person changes what was asked for, as part of approving it."""
+        with self._changed:
+            self._change(self.calls[call_id], self.calls[call_id]["arguments"] | arguments)
+
+    def _change(self, call: dict[str, Any], arguments: dict[str, Any], **statement: Any) -> None:
+        call |= {"arguments": arguments, "version": call["version"] + 1, "digest": uuid.uuid4().hex, **statement}
+        call["money"] = _money(arguments)
+        call["approval"] = self._approval(call)
 
     # -- the faces ---------------------------------------------------------------------------------------------------
 
@@ -116,6 +137,10 @@ class FakeConsole:
             return problem(401, "invalid_token")
         if path == "/api/v1/tool-calls":
             return self._request(agent, json.loads(body))
+        if path.endswith("/versions"):
+            return self._revise(self.calls[path.split("/")[4]], json.loads(body))
+        if path.endswith("/cancel"):
+            return self._cancel(self.calls[path.split("/")[4]])
         if path.startswith("/api/v1/tool-calls/"):
             return self._read(path.rsplit("/", 1)[1], float(query.get("wait", 0)))
         return self._run(method, path, json.loads(body), headers)
@@ -152,13 +177,10 @@ class FakeConsole:
         call = {name: asked.get(name) for name in ("tool", "arguments", "idempotency_key", "run_id", "rationale")}
         call |= {"id": str(uuid.uuid4()), "agent": agent, "result": None, "error": None, "approval": None}
         call |= {"evidence": asked.get("evidence"), "confidence": asked.get("confidence"), "digest": uuid.uuid4().hex}
+        call |= {"version": 1, "asked": asked["arguments"], "money": _money(asked["arguments"])}
         call["state"] = self._decide_state(asked)
         if call["state"] == "awaiting_approval":
-            call["approval"] = {
-                "id": f"approval-{call['id']}",
-                "state": "pending",
-                "expires_at": "2099-01-01T00:00:00Z",
-            }
+            call["approval"] = self._approval(call)
         says = {"denied": "No agent changes customer master data"}.get(call["state"], "")
         call["decision"] = {"outcome": "deny" if says else "allow", "policies": [{"says": says}]}
         self.calls[call["id"]] = call
@@ -167,15 +189,41 @@ class FakeConsole:
             threading.Timer(0.05, self.decide, (call["id"], "approve")).start()
         return call
 
+    def _approval(self, call: dict[str, Any]) -> dict[str, Any]:
+        number = f"-{call['version']}" if call["version"] > 1 else ""
+        return {"id": f"approval-{call['id']}{number}", "state": "pending", "expires_at": "2099-01-01T00:00:00Z"}
+
+    def _revise(self, call: dict[str, Any], answer: dict[str, Any]) -> Answer:
+        """As the console: people are asked again, also where policy would now allow it."""
+        with self._changed:
+            if not call["approval"] or call["approval"]["state"] != "changes_requested":
+                return problem(409, "tool_call.not_asked_to_change")
+            said = {name: answer[name] for name in ("rationale", "evidence", "confidence") if name in answer}
+            if answer["arguments"] == call["arguments"] and all(call[name] == said[name] for name in said):
+                return problem(422, "edit.nothing_changed")
+            self._change(call, answer["arguments"], **said)
+            return self._shown(call)
+
+    def _cancel(self, call: dict[str, Any]) -> Answer:
+        with self._changed:
+            if call["state"] != "awaiting_approval":
+                return problem(409, "tool_call.not_cancellable")
+            call["state"] = "cancelled"
+            call["approval"] = {**call["approval"], "state": "cancelled"}
+            call["approval"].pop("feedback", None)
+            self._changed.notify_all()
+            return self._shown(call)
+
     def _decide_state(self, asked: dict[str, Any]) -> str:
         minor = int(asked["arguments"].get("amount", "0").replace(".", ""))
         if asked["tool"] == "crm.update_customer":
             return "denied"
         is_large = asked["tool"] == "erp.issue_credit_memo" and minor > ALONE_MINOR
-        return "awaiting_approval" if is_large or asked["tool"] == "erp.write_off" else "executing"
+        never_alone = ("erp.write_off", "crm.extend_payment_term", "crm.withdraw_extension")
+        return "awaiting_approval" if is_large or asked["tool"] in never_alone else "executing"
 
     def _shown(self, call: dict[str, Any], asked: dict[str, Any] | None = None) -> Answer:
-        if asked and asked["arguments"] != call["arguments"]:
+        if asked and asked["arguments"] not in (call["arguments"], call["asked"]):
             return problem(409, "idempotency_conflict")
         status = {"denied": 403, "failed": 502, "outcome_unknown": 502}.get(
             call["state"], 202 if call["state"] in PENDING else 200
@@ -186,7 +234,9 @@ class FakeConsole:
         deadline = time.monotonic() + wait_seconds
         with self._changed:
             call = self.calls[call_id]
-            while call["state"] in PENDING and (left := deadline - time.monotonic()) > 0:
+            while (
+                call["state"] in PENDING and not _is_the_agents_turn(call) and (left := deadline - time.monotonic()) > 0
+            ):
                 self._changed.wait(left)
             return Answer(200 if call["state"] not in PENDING else 202, {**call, "replayed": False})
 
@@ -209,10 +259,12 @@ class FakeConsole:
         if not (token or session):
             return problem(401, "not_authenticated")
         if method == "GET":
-            waiting = [c for c in list(self.calls.values()) if c["state"] == "awaiting_approval"]
+            open_ones = [c for c in list(self.calls.values()) if c["state"] == "awaiting_approval"]
+            waiting = [c for c in open_ones if not _is_the_agents_turn(c)]
             items = [{"id": c["approval"]["id"], "digest": c["digest"]} for c in waiting[:20]]
             return Answer(200, {"items": items, "next": None})
-        call = self.calls[path.split("/")[4].removeprefix("approval-")]
+        asked = path.split("/")[4]
+        call = next(c for c in self.calls.values() if c["approval"] and c["approval"]["id"] == asked)
         vote = json.loads(body)
         if vote["digest"] != call["digest"]:
             return problem(409, "stale")
@@ -288,6 +340,16 @@ class FakeConsole:
             self._local.client = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False)
         client: httpx.Client = self._local.client
         return client
+
+
+def _is_the_agents_turn(call: dict[str, Any]) -> bool:
+    return bool(call["approval"]) and call["approval"]["state"] == "changes_requested"
+
+
+def _money(arguments: dict[str, Any]) -> dict[str, Any] | None:
+    if "amount" not in arguments:
+        return None
+    return {"minor": int(arguments["amount"].replace(".", "")), "currency": arguments["currency"]}
 
 
 def _at(document: Any, pointer: str) -> Any:

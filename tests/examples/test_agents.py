@@ -137,6 +137,132 @@ def test_each_end_of_an_approval_is_told_in_its_own_words(
     assert (invoice["id"], call["arguments"]["amount"]) not in credited(systems)
 
 
+def asked_about(console: FakeConsole, invoice: dict[str, Any]) -> dict[str, Any]:
+    """The call that waits for people on this invoice's credit."""
+    calls = console.calls_of("erp.issue_credit_memo")
+    return next(call for call in calls if call["arguments"]["invoice_id"] == invoice["id"])
+
+
+def test_a_wrong_amount_is_answered_with_another_version_and_posted_once(
+    console: FakeConsole, systems: Systems, open_disputes: Open, run_agent: Run
+) -> None:
+    invoice = one_above_the_limit(open_disputes)
+    run_agent(INTAKE)
+    run_agent(TRIAGE)
+    call = asked_about(console, invoice)
+    asked = call["arguments"]["amount"]
+    console.decide(
+        call["id"], "request_changes", reason_code="wrong_amount", comment="Only 31.00, the rest was agreed."
+    )
+    run_agent(TRIAGE)
+    assert (call["state"], call["version"], call["arguments"]["amount"]) == ("awaiting_approval", 2, "31.00")
+    assert call["arguments"] == {**call["asked"], "amount": "31.00"}
+    assert f"justify up to {invoice['currency']} {asked}" in call["rationale"]
+    assert [item["uri"].rsplit(":", 1)[1] for item in call["evidence"]] == [invoice["id"], "line"]
+    console.decide(call["id"], "approve")
+    finish_run(console, run_agent, call)
+    assert credited(systems)[invoice["id"], "31.00"] == 1
+    assert (invoice["id"], asked) not in credited(systems)
+    assert any("credit of" in text and "31.00" in text and "was asked for" in text for text in comments(console))
+
+
+def test_missing_evidence_is_answered_once_with_more_of_it(
+    console: FakeConsole, systems: Systems, open_disputes: Open, run_agent: Run
+) -> None:
+    invoice = one_above_the_limit(open_disputes)
+    run_agent(INTAKE)
+    run_agent(TRIAGE)
+    call = asked_about(console, invoice)
+    for version in (2, 2):
+        console.decide(call["id"], "request_changes", reason_code="missing_evidence", comment="Which delivery?")
+        run_agent(TRIAGE)
+        assert call["version"] == version
+    assert call["arguments"] == call["asked"]
+    assert call["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("reason_code", "comment"),
+    [
+        ("wrong_amount", "Make it 999999.00"),
+        ("wrong_amount", "Less, please."),
+        ("not_justified", "The price was agreed."),
+        ("wrong_party", "Ask the parent company."),
+        ("duplicate", "See last week."),
+        ("other", ""),
+    ],
+)
+def test_what_the_records_cannot_justify_is_taken_back_and_told_on_the_ticket(
+    console: FakeConsole, systems: Systems, open_disputes: Open, run_agent: Run, reason_code: str, comment: str
+) -> None:
+    invoice = one_above_the_limit(open_disputes)
+    run_agent(INTAKE)
+    run_agent(TRIAGE)
+    call = asked_about(console, invoice)
+    console.decide(call["id"], "request_changes", reason_code=reason_code, comment=comment)
+    run_agent(TRIAGE)
+    assert (call["state"], call["version"]) == ("cancelled", 1)
+    assert console.runs[call["run_id"]]["state"] == "failed"
+    [told] = [text for text in comments(console) if "asked to change" in text]
+    assert (comment or reason_code) in told
+    assert invoice["id"] not in {name for name, _ in credited(systems)}
+
+
+def test_an_answer_that_comes_too_late_is_no_harm(
+    console: FakeConsole, systems: Systems, open_disputes: Open, run_agent: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It expired between the question and the answer."""
+    invoice = one_above_the_limit(open_disputes)
+    run_agent(INTAKE)
+    run_agent(TRIAGE)
+    call = asked_about(console, invoice)
+    console.decide(call["id"], "request_changes", reason_code="wrong_amount", comment="31.00")
+    shown = console._read
+    expired = iter([lambda: call.update(state="expired", approval={**call["approval"], "state": "expired"})])
+
+    def shown_and_then_over(call_id: str, wait_seconds: float) -> Answer:
+        answer = shown(call_id, wait_seconds)
+        if call_id == call["id"]:
+            next(expired, lambda: None)()
+        return answer
+
+    monkeypatch.setattr(console, "_read", shown_and_then_over)
+    finish_run(console, run_agent, call)
+    assert (call["state"], call["version"]) == ("expired", 1)
+    assert any("Nobody decided" in text for text in comments(console))
+
+
+def test_what_a_person_edited_is_told_as_it_was_posted(
+    console: FakeConsole, systems: Systems, open_disputes: Open, run_agent: Run
+) -> None:
+    invoice = one_above_the_limit(open_disputes)
+    run_agent(INTAKE)
+    run_agent(TRIAGE)
+    call = asked_about(console, invoice)
+    asked = call["arguments"]["amount"]
+    console.edit(call["id"], amount="32.00")
+    console.decide(call["id"], "approve")
+    finish_run(console, run_agent, call)
+    assert credited(systems)[invoice["id"], "32.00"] == 1
+    assert any("32.00" in text and f"{asked} was asked for" in text for text in comments(console))
+
+
+def test_a_rejection_is_told_and_the_case_stops(
+    console: FakeConsole, systems: Systems, open_disputes: Open, run_agent: Run
+) -> None:
+    invoice = one_above_the_limit(open_disputes)
+    run_agent(INTAKE)
+    run_agent(TRIAGE)
+    call = asked_about(console, invoice)
+    requests = len(console.calls_of("erp.issue_credit_memo"))
+    console.decide(call["id"], "reject", reason_code="duplicate", comment="")
+    run_agent(TRIAGE)
+    run_agent(TRIAGE)
+    assert len(console.calls_of("erp.issue_credit_memo")) == requests
+    assert console.runs[call["run_id"]]["state"] == "failed"
+    assert any("turned the credit" in text and "duplicate" in text for text in comments(console))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -275,12 +401,43 @@ def test_collections_writes_notes_and_tickets_and_never_the_erp(
         for invoice in overdue:
             erp.post(f"/invoices/{invoice['id']}/payment-failures", {})
     run_agent(COLLECTIONS)
+    extensions = console.calls_of("crm.extend_payment_term", "awaiting_approval")
+    assert 0 < len(extensions) < 15
+    assert Counter(run["state"] for run in console.runs.values()) == {
+        "succeeded": 30 - len(extensions),
+        "open": len(extensions),
+    }
+    for call in extensions:
+        console.decide(call["id"], "approve")
+    until(lambda: run_agent(COLLECTIONS) or not open_runs(console))
     assert Counter(run["state"] for run in console.runs.values()) == {"succeeded": 30}
     assert len(console.calls_of("crm.add_note", "succeeded")) >= 30
     assert console.calls_of("ticketing.open_ticket", "succeeded")
     assert {call["state"] for call in console.calls_of("crm.update_customer")} == {"denied"}
     writes = {call["tool"] for call in console.calls.values() if console.tools[call["tool"]]["effect"] == "write"}
     assert not any(tool.startswith("erp.") for tool in writes)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [("approve", "14 more days to pay"), ("reject", "No more time"), ("request_changes", "No more")],
+)
+def test_a_good_customer_gets_more_time_when_finance_agrees(
+    console: FakeConsole, systems: Systems, open_disputes: Open, run_agent: Run, verdict: str, words: str
+) -> None:
+    """Collections has no other wish to offer, so it takes back what finance wants changed."""
+    overdue = open_disputes(30, "overdue")
+    with systems.client("erp") as erp:
+        for invoice in overdue:
+            erp.post(f"/invoices/{invoice['id']}/payment-failures", {})
+    run_agent(COLLECTIONS)
+    call = console.calls_of("crm.extend_payment_term", "awaiting_approval")[0]
+    assert set(call["arguments"]) == {"customer_id", "invoice_id", "days"}
+    console.decide(call["id"], verdict, comment="Not this time.")
+    until(lambda: run_agent(COLLECTIONS) or console.runs[call["run_id"]]["state"] != "open")
+    assert console.runs[call["run_id"]]["state"] == "succeeded"
+    notes = [note["arguments"]["note"] for note in console.calls_of("crm.add_note") if note["run_id"] == call["run_id"]]
+    assert any(words in note for note in notes)
 
 
 def test_reconciliation_reports_a_double_and_an_untraceable_posting(
@@ -348,6 +505,16 @@ def finish(console: FakeConsole, run_agent: Run) -> None:
     def has_finished() -> bool:
         run_agent(TRIAGE)
         return not open_runs(console)
+
+    until(has_finished)
+
+
+def finish_run(console: FakeConsole, run_agent: Run, call: dict[str, Any]) -> None:
+    """The same for the run of one call, while people have others before them."""
+
+    def has_finished() -> bool:
+        run_agent(TRIAGE)
+        return bool(console.runs[call["run_id"]]["state"] != "open")
 
     until(has_finished)
 

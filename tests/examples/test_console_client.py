@@ -126,3 +126,42 @@ def test_credentials_are_read_in_both_forms(tmp_path: Any) -> None:
     assert Credentials.read(path, "x") == Credentials("a", "b")
     with pytest.raises(ValueError, match="no credentials of y"):
         Credentials.read(path, "y")
+
+
+@pytest.fixture
+def waiting(console: FakeConsole, run_id: str) -> tuple[Console, ToolCall]:
+    """A credit that waits for people, and its agent's client."""
+    triage = Console(console.url, Credentials("id-o2c-triage", console.secrets["o2c-triage"]))
+    wish = {
+        "invoice_id": "INV-1",
+        "customer_id": "C-1",
+        "amount": "80.00",
+        "currency": "EUR",
+        "reason_code": "goodwill",
+    }
+    return triage, triage.request_call("erp.issue_credit_memo", wish, "credit", run_id)
+
+
+def test_a_version_is_given_when_it_is_asked_for(console: FakeConsole, waiting: tuple[Console, ToolCall]) -> None:
+    triage, call = waiting
+    wish = {**console.calls[str(call.id)]["arguments"], "amount": "50.00"}
+    console.decide(str(call.id), "request_changes", reason_code="wrong_amount", comment="Less")
+    asked = triage.read_call(str(call.id), 0)
+    assert asked.is_asked_to_change
+    assert (asked.feedback["reason_code"], asked.feedback["by"]) == ("wrong_amount", "Dana Ruiz")
+    answered = triage.answer_changes(str(call.id), wish, rationale="Less")
+    assert (answered.version, answered.money, answered.is_asked_to_change) == (
+        2,
+        {"minor": 5000, "currency": "EUR"},
+        False,
+    )
+    with pytest.raises(Refused, match=r"edit\.nothing_changed"):
+        console.decide(str(call.id), "request_changes")
+        triage.answer_changes(str(call.id), wish)
+
+
+def test_too_late_is_no_error(console: FakeConsole, waiting: tuple[Console, ToolCall]) -> None:
+    triage, call = waiting
+    assert triage.answer_changes(str(call.id), {}).state == "awaiting_approval"  # nobody asked
+    assert triage.cancel_call(str(call.id)).state == "cancelled"
+    assert triage.cancel_call(str(call.id)).state == "cancelled"

@@ -49,6 +49,21 @@ def test_a_note_is_written_once_per_key(crm: httpx.Client) -> None:
     assert crm.get("/customers/C-1001").json()["note_count"] == 2
 
 
+def test_more_time_is_given_once_per_key_and_can_be_taken_back(crm: httpx.Client) -> None:
+    def extend(days: object, key: str, customer: str = "C-1001") -> httpx.Response:
+        body = {"customer_id": customer, "invoice_id": "INV-100001", "days": days}
+        return crm.post(f"/customers/{customer}/extensions", json=body, headers={"Idempotency-Key": key})
+
+    answers = [extend(14, "k"), extend(14, "k"), extend(14, "k2"), extend(7, "k")]
+    assert [answer.status_code for answer in answers] == [201, 200, 201, 409]
+    assert answers[0].json()["id"] == answers[1].json()["id"] != answers[2].json()["id"]
+    assert [extend(days, "k3").status_code for days in (0, 31, "soon")] == [422] * 3
+    assert extend(14, "k4", "C-0").status_code == 404
+    withdraw = f"/extensions/{answers[0].json()['id']}/withdraw"
+    assert [crm.post(withdraw).json()["status"] for _ in range(2)] == ["withdrawn", "withdrawn"]
+    assert crm.post("/extensions/EXT-0/withdraw").status_code == 404
+
+
 def test_master_data_can_be_changed_by_who_reaches_it(crm: httpx.Client) -> None:
     changed = crm.patch("/customers/C-1004", json={"contact_email": "new@example.com"}).json()
     assert (changed["contact_email"], changed["is_email_bouncing"]) == ("new@example.com", False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from examples.order_to_cash.agents.console_client import Console, ToolCall
@@ -41,6 +41,18 @@ class GivenUp(Exception):
 
 Patience = Callable[[], AbstractContextManager[int]]
 """Lends out how many seconds a turn may sit and wait for one call; 0 when other cases need the thread."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Another version of a call, for the person who asked for one. `statement` is what is said about it anew."""
+
+    arguments: dict[str, Any]
+    statement: dict[str, Any]
+
+
+Reviser = Callable[[ToolCall], Answer | None]
+"""What to answer when a person asks for changes; None when nothing else can be justified."""
 
 
 class Case:
@@ -99,12 +111,14 @@ class Case:
         *,
         unknown_is_an_end: bool = False,
         on_waiting: Callable[[ToolCall], None] | None = None,
+        on_changes: Reviser | None = None,
         **statement: Any,
     ) -> ToolCall:
         """The call once it has ended. `key` names the business fact, and with it the call, for good.
 
         A failed, halted or invalidated call certainly had no effect; it is asked for again under the key's next number.
-        `on_waiting` is told once when people are asked, and may be told twice when the agent is killed just then.
+        `on_waiting` is told once when people are asked, and may be told twice when the agent is killed just then. When
+        a person asks for changes, `on_changes` has the answer; without one the call is taken back.
         """
         step = self._steps.get(key, Step())
         if step.outcome is not None:
@@ -118,6 +132,8 @@ class Case:
                 call = self._console.read_call(step.call_id, waited)
         if call.state == "awaiting_approval" and step.call_id is None and on_waiting:
             on_waiting(call)
+        if call.is_asked_to_change:
+            call = self._answer_changes(call, on_changes)
         if call.is_pending:
             self._wait_for(key, step, call, has_waited=waited > 0)
         if call.state == "outcome_unknown" and not unknown_is_an_end:
@@ -128,6 +144,13 @@ class Case:
             raise Parked(_pause(step.attempt))
         self._save(key, replace(step, call_id=call.id, outcome=asdict(call)))
         return call
+
+    def _answer_changes(self, call: ToolCall, on_changes: Reviser | None) -> ToolCall:
+        """Killed in here, the agent finds the call waiting for people again or ended, and goes on from there."""
+        answer = on_changes(call) if on_changes else None
+        if answer is None:
+            return self._console.cancel_call(str(call.id))
+        return self._console.answer_changes(str(call.id), answer.arguments, **answer.statement)
 
     def _wait_for(self, key: str, step: Step, call: ToolCall, *, has_waited: bool) -> None:
         self._save(key, replace(step, call_id=call.id, polls=step.polls + 1))

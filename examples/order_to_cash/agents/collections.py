@@ -1,4 +1,6 @@
-"""Collections: follows up failed payments with notes and dunning tickets. It reads the ERP and never writes it."""
+"""Collections: follows up failed payments with notes and dunning tickets, and asks finance to give good customers more
+time for small invoices. It reads the ERP and never writes it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ from typing import Any
 
 from examples.order_to_cash.agents.agent import Agent, main
 from examples.order_to_cash.agents.case import Case, GivenUp
+from examples.order_to_cash.money import minor_from_text
+from examples.order_to_cash.rules import extension_days
 
 SLUG = "o2c-collections"
 OVERDUE_LIMIT = 50
@@ -27,6 +31,8 @@ def work(case: Case) -> None:
     case.tell("crm.add_note", {"customer_id": customer_id, "note": note}, f"{fact}/note")
     if len(overdue) >= CALL_FROM_OVERDUE or customer["tier"] == "gold":
         _open_dunning_case(case, customer, overdue, fact)
+    if days := extension_days(customer["tier"], minor_from_text(invoice["open_amount"])):
+        _ask_for_more_time(case, invoice, days, fact)
     case.end_run("succeeded")
 
 
@@ -44,6 +50,18 @@ def _ask_for_new_address(case: Case, customer: dict[str, Any], fact: str) -> Non
     if call.state != "succeeded":
         note = f"Reminders to {customer['contact_email']} bounce; please correct the address by hand."
         case.tell("crm.add_note", {"customer_id": customer["id"], "note": note}, f"{fact}/address-note")
+
+
+def _ask_for_more_time(case: Case, invoice: dict[str, Any], days: int, fact: str) -> None:
+    """Finance decides; whatever it says, the reminder has gone out, and the customer's page tells what came of it."""
+    wish = {"customer_id": invoice["customer_id"], "invoice_id": invoice["id"], "days": days}
+    why = "A good customer, a small invoice: two more weeks cost less than a dispute."
+    call = case.call("crm.extend_payment_term", wish, f"{fact}/extension", rationale=why, confidence=0.8)
+    if call.state == "succeeded":
+        note = f"{days} more days to pay {invoice['id']}, as {call.result['id']}."
+    else:
+        note = f"No more time to pay {invoice['id']} ({call.state.replace('_', ' ')}): {call.sentence}"
+    case.tell("crm.add_note", {"customer_id": invoice["customer_id"], "note": note[:2000]}, f"{fact}/extension-note")
 
 
 def _open_dunning_case(case: Case, customer: dict[str, Any], overdue: list[dict[str, Any]], fact: str) -> None:

@@ -64,6 +64,8 @@ class ToolCall:
     error: dict[str, Any] | None = None
     decision: dict[str, Any] | None = None
     approval: dict[str, Any] | None = None
+    money: dict[str, Any] | None = None
+    version: int = 1
     replayed: bool = False
     retry_after: float | None = None
 
@@ -72,9 +74,19 @@ class ToolCall:
         return self.state in PENDING_STATES
 
     @property
+    def is_asked_to_change(self) -> bool:
+        """Whether a person wants another version of it: it is the agent's turn."""
+        return self.is_pending and (self.approval or {}).get("state") == "changes_requested"
+
+    @property
+    def feedback(self) -> dict[str, str]:
+        """What a person said who did not approve: verdict, reason_code, comment, by; {} when nobody did."""
+        return (self.approval or {}).get("feedback") or {}
+
+    @property
     def sentence(self) -> str:
         """Why it ended as it did: what the approver said, else what went wrong, else the policies that decided."""
-        feedback = (self.approval or {}).get("feedback") or {}
+        feedback = self.feedback
         error = self.error or {}
         says = [policy["says"] for policy in (self.decision or {}).get("policies", []) if policy.get("says")]
         said = (feedback.get("comment"), feedback.get("reason_code"), error.get("sentence"), error.get("detail"))
@@ -105,6 +117,18 @@ class Console:
         query = {"wait": wait_seconds} if wait_seconds else {}
         timeout = httpx.Timeout(ANSWER_SECONDS + wait_seconds, connect=CONNECT_SECONDS)
         return self._tool_call(self._send("GET", f"/api/v1/tool-calls/{call_id}", params=query, timeout=timeout))
+
+    def answer_changes(self, call_id: str, arguments: dict[str, Any], **statement: Any) -> ToolCall:
+        """Give a person the version they asked for. When nobody waits for it any more, how the call stands."""
+        body = {"arguments": arguments, **statement}
+        return self._unless_too_late(call_id, self._send("POST", f"/api/v1/tool-calls/{call_id}/versions", json=body))
+
+    def cancel_call(self, call_id: str) -> ToolCall:
+        """Take a call back. When it is too late for that, how it stands."""
+        return self._unless_too_late(call_id, self._send("POST", f"/api/v1/tool-calls/{call_id}/cancel"))
+
+    def _unless_too_late(self, call_id: str, answer: httpx.Response) -> ToolCall:
+        return self.read_call(call_id, 0) if answer.status_code == 409 else self._tool_call(answer)
 
     def open_run(self, *, title: str, business_key: str, process: str, idempotency_key: str) -> str:
         headers = {"Idempotency-Key": idempotency_key}
@@ -163,7 +187,8 @@ class Console:
         if state is None:
             raise _refusal(answer)
         error = document.get("error") or (document if answer.is_error else None)
-        parts = {name: document.get(name) for name in ("id", "result", "decision", "approval")}
+        parts: dict[str, Any] = {name: document.get(name) for name in ("id", "result", "decision", "approval", "money")}
+        parts["version"] = document.get("version") or 1
         replayed = bool(document.get("replayed"))
         return ToolCall(state=state, error=error, replayed=replayed, retry_after=_retry_after(answer), **parts)
 

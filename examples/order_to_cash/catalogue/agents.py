@@ -35,6 +35,8 @@ GRANT_REASONS: dict[str, dict[str, str]] = {
         "erp.list_invoices": "Sees what else the customer owes",
         "crm.get_customer": "Reads tier and payment terms",
         "crm.add_note": "Leaves a trace of each reminder",
+        "crm.extend_payment_term": "Asks to give good customers more time; finance decides",
+        "crm.withdraw_extension": "Takes back more time that was given by mistake",
         "crm.update_customer": "Asks for corrections of bounced addresses; policy decides",
         "ticketing.open_ticket": "Opens dunning cases for people to call",
         "ticketing.find_ticket": "Finds a dunning case it may already have opened",

@@ -16,6 +16,7 @@ AMOUNT: Schema = {"type": "string", "pattern": AMOUNT_PATTERN}
 CURRENCY: Schema = {"enum": list(CURRENCIES)}
 SENTENCE: Schema = {"type": "string", "minLength": 1, "maxLength": 2000}
 TITLE: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
+EXTENSION_DAYS: Schema = {"type": "integer", "minimum": 1, "maximum": 30}
 PAGE_SIZE: Schema = {"type": "integer", "minimum": 1, "maximum": 500}
 CURSOR: Schema = {"type": "integer", "minimum": 0}
 

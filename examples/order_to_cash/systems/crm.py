@@ -1,4 +1,4 @@
-"""The CRM: customers with tier and contract terms, notes on them, and master data no agent may change.
+"""The CRM: customers with tier and contract terms, notes on them, more time to pay, and master data no agent changes.
 
 python -m examples.order_to_cash.systems.crm --port 9102 --database crm.sqlite3 --token-file F
 """
@@ -30,10 +30,19 @@ CREATE TABLE IF NOT EXISTS note (
     note TEXT NOT NULL,
     reference TEXT UNIQUE
 );
+CREATE TABLE IF NOT EXISTS extension (
+    id TEXT PRIMARY KEY,
+    customer_id TEXT NOT NULL REFERENCES customer (id),
+    invoice_id TEXT NOT NULL,
+    days INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    reference TEXT UNIQUE
+);
 """
 
 TIERS = ("gold", "silver", "standard")
 LARGEST_IMPORT = 5000
+LONGEST_EXTENSION_DAYS = 30
 EMAIL = r"[^@\s]+@[^@\s]+"
 
 
@@ -56,6 +65,43 @@ def add_note(connection: sqlite3.Connection, request: Request) -> Answer:
     note["reference"] = request.idempotency_key
     connection.execute("INSERT INTO note VALUES (:id, :customer_id, :note, :reference)", note)
     return 201, note
+
+
+def extend_term(connection: sqlite3.Connection, request: Request) -> Answer:
+    """More days to pay one invoice. The same Idempotency-Key gives the same extension, another wish under it is
+    refused.
+    """
+    customer = _customer(connection, request.path["id"])
+    body = fields.body_object(request.body)
+    wish = {"customer_id": customer["id"], "invoice_id": fields.text(body, "invoice_id", fields.INVOICE_NUMBER)}
+    wish["days"] = fields.whole_number(body, "days", default=0, largest=LONGEST_EXTENSION_DAYS)
+    if not wish["days"]:
+        raise fields.invalid("days", "must be more than zero")
+    known = _extension(connection, "reference", request.idempotency_key) if request.idempotency_key else None
+    if known is not None:
+        if any(known[name] != value for name, value in wish.items()):
+            raise Refusal(409, "idempotency_conflict", "this Idempotency-Key was used with another extension")
+        return 200, dict(known)
+    extension = {"id": f"EXT-{uuid.uuid4().hex[:12]}", **wish, "status": "granted"}
+    extension["reference"] = request.idempotency_key
+    connection.execute(
+        "INSERT INTO extension VALUES (:id, :customer_id, :invoice_id, :days, :status, :reference)", extension
+    )
+    return 201, extension
+
+
+def withdraw_extension(connection: sqlite3.Connection, request: Request) -> Answer:
+    """Take it back; once or many times is the same."""
+    if _extension(connection, "id", request.path["id"]) is None:
+        raise Refusal(404, "no_such_extension", f"there is no extension {request.path['id']}")
+    connection.execute("UPDATE extension SET status = 'withdrawn' WHERE id = ?", (request.path["id"],))
+    withdrawn = _extension(connection, "id", request.path["id"])
+    return 200, dict(withdrawn or {})
+
+
+def _extension(connection: sqlite3.Connection, column: str, value: str | None) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(f"SELECT * FROM extension WHERE {column} = ?", (value,)).fetchone()
+    return row
 
 
 def update_customer(connection: sqlite3.Connection, request: Request) -> Answer:
@@ -110,6 +156,8 @@ ROUTES = [
     Route("GET", "/customers/{id}", get_customer),
     Route("PATCH", "/customers/{id}", update_customer),
     Route("POST", "/customers/{id}/notes", add_note),
+    Route("POST", "/customers/{id}/extensions", extend_term),
+    Route("POST", "/extensions/{id}/withdraw", withdraw_extension),
     Route("POST", "/customers/import", import_customers),
 ]
 
