@@ -1,0 +1,1 @@
+"""A queue of any size, and what working in it costs."""
