@@ -9,10 +9,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ class LiveConsole:
         (home / "ports.json").write_text(json.dumps(self.ports))
         self.credentials: dict[str, dict[str, str]] = {}
         self.passwords: dict[str, str] = {}
+        self._secrets: dict[str, str] = {}
 
     @property
     def _database(self) -> str:
@@ -105,7 +108,11 @@ class LiveConsole:
 
     def load_world(self) -> None:
         world = self._run("-m", "examples.order_to_cash.bootstrap", "--ports-file", "ports.json", "--home", ".")
-        (self.home / "world.json").write_text(world)
+        self.load(json.loads(world))
+
+    def load(self, world: dict[str, Any]) -> None:
+        """Bring the console to what the document says, and keep the secrets that this made."""
+        (self.home / "world.json").write_text(json.dumps(world))
         made = json.loads(self.manage("bootstrap", "--file", str(self.home / "world.json")).splitlines()[-1])
         self.credentials |= {credential["agent"]: credential for credential in made["credentials"]}
         self.passwords |= {person["username"]: person["password"] for person in made["people"]}
@@ -159,6 +166,12 @@ class LiveConsole:
         self.start("erp", sys.executable, "-m", module, "--port", str(self.ports["erp"]), *files)
         until(lambda: answers(f"{self.erp_url}/ledger/summary"), "the ERP answers")
 
+    def start_crm(self) -> None:
+        files = ("--database", "crm.sqlite3", "--token-file", "crm.token")
+        module = "examples.order_to_cash.systems.crm"
+        self.start("crm", sys.executable, "-m", module, "--port", str(self.ports["crm"]), *files)
+        until(lambda: answers(f"{self.crm_url}/customers/nobody"), "the CRM answers")
+
     def start_mesh(self) -> None:
         """The example's three systems and five agents, with no work of their own making."""
         made = {"credentials": list(self.credentials.values())}
@@ -211,6 +224,20 @@ class LiveConsole:
         token = (self.home / "erp.token").read_text().strip()
         return httpx.Client(base_url=self.erp_url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
+    @property
+    def crm_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['crm']}"
+
+    def crm(self) -> httpx.Client:
+        token = (self.home / "crm.token").read_text().strip()
+        return httpx.Client(base_url=self.crm_url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    def extensions(self) -> list[dict[str, Any]]:
+        """Every extension of a payment term that the CRM has granted. It tells them to nobody, so its file is read."""
+        with closing(sqlite3.connect(self.home / "crm.sqlite3")) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute("SELECT * FROM extension ORDER BY rowid")]
+
     def ledger(self) -> list[dict[str, Any]]:
         """Every posting of the ERP, oldest first."""
         entries: list[dict[str, Any]] = []
@@ -247,9 +274,12 @@ class LiveConsole:
         return httpx.Client(base_url=self.url, headers=headers, timeout=70)
 
     def person(self, username: str) -> httpx.Client:
-        """A person's program, with a personal token."""
-        secret = self.manage("make_token", username, "--name", "test").strip().splitlines()[-1]
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+        """A person's program, with a personal token: one for each of them, because making it takes seconds."""
+        if username not in self._secrets:
+            told = self.manage("make_token", username, "--name", "test")
+            self._secrets[username] = told.strip().splitlines()[-1]
+        headers = {"Authorization": f"Bearer {self._secrets[username]}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
 
 def _fresh_database(name: str) -> str:

@@ -1,5 +1,6 @@
 """What the table's lines need: the objects in their braces, the bodies of their acts, and a client for each role."""
 
+import datetime as dt
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -7,14 +8,22 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db import transaction
+from django.http import HttpResponse
 from django.test import Client
 from rest_framework.test import APIClient
 
 from apps.accounts import services as accounts
-from apps.approvals.models import Approval
+from apps.accounts.models import Team
+from apps.approvals import services as approvals
+from apps.approvals.filters import QueueFilter
+from apps.approvals.models import Approval, BulkState, BulkVote, SecondLook
+from apps.core import clock
 from apps.core.actor import system_actor
+from apps.core.ids import uuid7
+from apps.external.models import ExternalRequest
 from apps.gateway.models import ToolCall
 from apps.halts import services as halts
+from apps.notifications import services as notifications
 from apps.registry import services as registry
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
@@ -48,6 +57,92 @@ class Scene:
         return self.waiting[1].id
 
     @cached_property
+    def settling(self) -> UUID:
+        """Approved by Dana a moment ago, who may take it back for a while."""
+        _, approval = parked(self.writer, key="settling")
+        approvals.cast_vote(
+            actor=actor("dana"), approval_id=approval.id, verdict="approve", digest=approval.digest, undo_seconds=60
+        )
+        return approval.id
+
+    @cached_property
+    def asked(self) -> UUID:
+        call, approval = parked(self.writer, key="asked")
+        approvals.cast_vote(
+            actor=actor("felix"),
+            approval_id=approval.id,
+            verdict="request_changes",
+            digest=approval.digest,
+            reason_code="wrong_amount",
+            comment="Less",
+        )
+        return call.id
+
+    @cached_property
+    def look(self) -> UUID:
+        _, approved = parked(self.writer, key="looked")
+        approvals.cast_vote(actor=actor("felix"), approval_id=approved.id, verdict="approve", digest=approved.digest)
+        drawn = {"team": Team.objects.get(slug="finance-approvers"), "drawn_at": clock.now()}
+        return SecondLook.objects.get_or_create(approval=approved, defaults=drawn)[0].id
+
+    @cached_property
+    def external(self) -> UUID:
+        return self.ask_from_outside("external").id
+
+    @cached_property
+    def returned(self) -> UUID:
+        return self._decided_outside("returned", "request_changes", reason_code="wrong_amount").id
+
+    @cached_property
+    def consented(self) -> UUID:
+        return self._decided_outside("consented", "approve").id
+
+    def ask_from_outside(self, key: str) -> ExternalRequest:
+        answer = self.writer.api().post("/api/v1/approvals", {**OUTSIDE, "idempotency_key": key}, format="json")
+        return ExternalRequest.objects.select_related("approval").get(id=answer.json()["id"])
+
+    def _decided_outside(self, key: str, verdict: str, **more: str) -> ExternalRequest:
+        asked = self.ask_from_outside(key)
+        approval = asked.approval
+        approvals.cast_vote(
+            actor=actor("felix"), approval_id=approval.id, verdict=verdict, digest=approval.digest, **more
+        )
+        return asked
+
+    @cached_property
+    def snoozed(self) -> UUID:
+        _, approval = parked(self.writer, key="snoozed")
+        approvals.snooze(actor=actor("dana"), approval_id=approval.id, until=_in_an_hour())
+        return approval.id
+
+    @cached_property
+    def held(self) -> UUID:
+        _, approval = parked(self.writer, key="held")
+        approvals.cast_vote(
+            actor=actor("dana"), approval_id=approval.id, verdict="approve", digest=approval.digest, undo_seconds=60
+        )
+        return approval.id
+
+    @cached_property
+    def saved_view(self) -> UUID:
+        return approvals.save_view(actor=actor("dana"), name="High risk", query="risk=high").id
+
+    @cached_property
+    def selection(self) -> UUID:
+        return self._picked(self.approval)
+
+    @cached_property
+    def bulk(self) -> UUID:
+        _, approval = parked(self.writer, key="bulk")
+        selection = self._picked(approval.id)
+        made = approvals.bulk_vote(actor=actor("dana"), selection_id=selection, verdict="approve", undo_seconds=60)
+        BulkVote.objects.filter(id=made.id).update(state=BulkState.RUNNING, finished_at=None)
+        return made.id
+
+    def _picked(self, approval: UUID) -> UUID:
+        return approvals.select(actor=actor("dana"), query=QueueFilter(), ids=[approval]).id
+
+    @cached_property
     def halt(self) -> UUID:
         return self.place_halt("agent", "writer")
 
@@ -73,8 +168,26 @@ class Scene:
     def _personal_token(self) -> Any:
         return accounts.make_token(user=person("dana"), name="script", days=1, actor=actor("dana"))
 
+    process = "order-to-cash"
+
+    @cached_property
+    def delegation(self) -> UUID:
+        until = clock.now() + dt.timedelta(days=7)
+        return approvals.delegate(actor=actor("dana"), receiver="felix", starts_at=clock.now(), ends_at=until).id
+
+    @cached_property
+    def limit(self) -> UUID:
+        return approvals.set_limit(actor=actor("priya"), process=self.process, **LIMIT).id
+
+    @cached_property
+    def channel(self) -> UUID:
+        return notifications.add_channel(actor=actor("dana"), **CHANNEL).id
+
     def path_of(self, row: Row) -> str:
-        names = ("approval", "call", "run", "halt", "mesh_halt", "token")
+        names = ("approval", "call", "run", "halt", "mesh_halt", "look", "token", "external", "returned", "consented")
+        names += ("asked", "snoozed", "held", "saved_view", "selection", "bulk")
+        names += ("process", "delegation", "limit")
+        names += ("channel",)
         return row.path.format_map({name: getattr(self, name) for name in names if f"{{{name}}}" in row.path})
 
     def body_of(self, row: Row) -> dict[str, Any]:
@@ -102,11 +215,18 @@ class Scene:
 def send(client: Client, method: str, path: str, body: dict[str, Any]) -> Any:
     """The API takes JSON, pages and the token endpoint take forms."""
     if method == "GET":
-        return client.get(path)
+        return _whole(client.get(path))
     if path.startswith("/api/"):
         return getattr(client, method.lower())(path, body, format="json")
     # past DRF's client, which would send JSON
     return Client.generic(client, method, path, urlencode(body), content_type="application/x-www-form-urlencoded")
+
+
+def _whole(response: Any) -> Any:
+    """The answer with what it streams at hand, read while its queries still count and its rows are still there."""
+    if not response.streaming:
+        return response
+    return HttpResponse(b"".join(response.streaming_content), status=response.status_code, headers=response.headers)
 
 
 def answer_of(response: Any) -> str:
@@ -133,14 +253,91 @@ def _vote(scene: Scene) -> dict[str, str]:
     return {"verdict": "approve", "digest": scene.waiting[1].digest}
 
 
+def _edit(scene: Scene) -> dict[str, Any]:
+    return {"digest": scene.waiting[1].digest, "arguments": credit("900.00"), "comment": "Half of it"}
+
+
+def _edit_form(scene: Scene) -> dict[str, str]:
+    """Choices travel as JSON, so that a number and its text stay two things."""
+    fields = {**credit("900.00"), "currency": '"EUR"', "reason_code": '"price_mismatch"'}
+    return {f"argument-{name}": value for name, value in fields.items()} | {"digest": scene.waiting[1].digest}
+
+
+def _in_an_hour() -> dt.datetime:
+    return clock.now() + dt.timedelta(hours=1)
+
+
 CALL = {"tool": "erp.issue_credit_memo", "arguments": credit("1280.00"), "idempotency_key": "table"}
+OUTSIDE = {
+    "idempotency_key": "table",
+    "sentence": "Pay €12,480.00 to Acme GmbH for invoice 4471",
+    "system": "Treasury gateway",
+    "action": "pay_invoice",
+    "stages": [{"team": "finance-approvers"}],
+    "payload_sha256": "b" * 64,
+}
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
 LIFT = {"reason": "Found and fixed"}
 
+def _extension(scene: Scene) -> dict[str, Any]:
+    return {"until": (clock.now() + dt.timedelta(hours=9)).isoformat(), "reason": "Waiting for the price list"}
+
+
+def _absence(scene: Scene) -> dict[str, str]:
+    until = clock.now() + dt.timedelta(days=7)
+    return {"receiver": "felix", "starts_at": f"{clock.now():%Y-%m-%dT%H:%M}", "ends_at": f"{until:%Y-%m-%dT%H:%M}"}
+
+
+def _delegation(scene: Scene) -> dict[str, str]:
+    until = clock.now() + dt.timedelta(days=7)
+    return {"receiver": "felix", "starts_at": clock.now().isoformat(), "ends_at": until.isoformat()}
+
+
+LIMIT: dict[str, Any] = {"team": "finance-approvers", "currency": "USD", "limit_minor": 500_000, "reason": "The board"}
+RULES = {
+    "work_days": "0",
+    "work_starts": "08:00",
+    "work_ends": "12:00",
+    "undo_seconds": "5",
+    "second_look_percent": "2",
+}
+
+CHANNEL = {"kind": "slack", "address": "https://hooks.slack.com/services/T0/B0/X0", "allows": "link"}
+
 BODIES: dict[str, Any] = {
+    "POST /notifications/read/": lambda scene: {"through": str(uuid7())},
+    "POST /settings/notifications/preferences/": {"digest_hours": "8, 16"},
+    "POST /settings/notifications/channels/": CHANNEL,
+    "POST /accounts/reauthenticate/": {"password": PASSWORD},
+    "POST /settings/absence/": _absence,
+    "POST /settings/approvals/{process}/": RULES,
+    "POST /settings/approvals/{process}/limits/": {
+        "who": "team:finance-approvers",
+        "currency": "EUR",
+        "amount": "5000.00",
+        "reason": "The board",
+    },
+    "POST /api/v1/delegations": _delegation,
+    "POST /api/v1/processes/{process}/authority-limits": LIMIT,
+    "PATCH /api/v1/processes/{process}/approval-rules": {"undo_seconds": 5},
+    "POST /api/v1/approvals/{approval}/escalate": {"reason": "I cannot judge this"},
+    "POST /api/v1/approvals/{approval}/extend": _extension,
+    "POST /api/v1/second-looks/{look}/opinion": {"opinion": "agree"},
     "POST /accounts/login/": {"login": "dana", "password": PASSWORD},
     "POST /accounts/demo/": {"username": "omar"},
+    "POST /inbox/views/": {"name": "As it is"},
+    "POST /inbox/selection/": lambda scene: {"pick": f"{scene.approval}:1"},
+    "POST /inbox/selection/{selection}/vote/": {"verdict": "approve"},
     "POST /inbox/{approval}/vote/": _vote,
+    "POST /inbox/{approval}/delegate/": lambda scene: {"receiver": "felix", "until": f"{_in_an_hour():%Y-%m-%d}"},
+    "POST /inbox/{approval}/snooze/": {"until": "hour"},
+    "POST /inbox/{approval}/escalate/": {"reason": "Somebody who knows the contract should look"},
+    "POST /inbox/{approval}/extend/": lambda scene: {
+        "until": f"{_in_an_hour() + dt.timedelta(hours=8):%Y-%m-%dT%H:%M}",
+        "reason": "The contract is in another office",
+    },
+    "POST /inbox/{approval}/edit/": _edit_form,
+    "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,
@@ -149,7 +346,21 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/authorize": CALL,
     "POST /api/v1/runs": {"title": "Dispute INV-1042"},
     "PATCH /api/v1/runs/{run}": {"state": "succeeded"},
+    "POST /api/v1/approvals": OUTSIDE,
     "POST /api/v1/approvals/{approval}/votes": _vote,
+    "POST /api/v1/approvals/{approval}/edits": _edit,
+    "POST /api/v1/tool-calls/{asked}/versions": {"arguments": credit("900.00"), "rationale": "Without the freight"},
+    "POST /api/v1/approvals/{approval}/snooze": lambda scene: {"until": _in_an_hour().isoformat()},
+    "POST /api/v1/approval-views": {"name": "Large", "query": "currency=EUR&amount_min=1000.00", "is_default": True},
+    "POST /api/v1/approval-selections": {"query": "view=all", "ids": None, "verdict": "approve"},
+    "PATCH /api/v1/approval-selections/{selection}": lambda scene: {"remove": [str(scene.approval)]},
+    "POST /api/v1/approval-selections/{selection}/votes": {"verdict": "approve", "reason_code": "", "comment": ""},
+    "POST /api/v1/external-approvals/{returned}/versions": {
+        **OUTSIDE,
+        "idempotency_key": "returned",
+        "payload_sha256": "c" * 64,
+    },
+    "POST /api/v1/external-approvals/{consented}/claim": {"payload_sha256": "b" * 64},
     "POST /api/v1/halts": {**HALT, "scope": {"type": "agent", "id": "writer"}},
     "POST /api/v1/halts/{halt}/lift": LIFT,
     "POST /api/v1/halts/{mesh_halt}/lift": LIFT,

@@ -2,8 +2,10 @@
 
 `in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in the
 API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are the
-writer's and wait for finance, `halt` is on the writer and `mesh_halt` on everything, `token` is Dana's. `script` is
-Dana's personal token.
+writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt` is on the writer and `mesh_halt` on everything, `look` is at what Felix approved,
+`external` is a request of the writer from outside, `returned` one that Felix wants changed and `consented` one that he
+approved, `held` one that Dana approved just now, `token` is Dana's, and so are `snoozed`, `saved_view`, `selection` and `bulk`, which still runs. `channel` is
+Dana's. `script` is Dana's personal token. `process` is the writer's, `limit` a line of its table, `delegation` from Dana to Felix.
 """
 
 from dataclasses import dataclass
@@ -21,11 +23,37 @@ GET    /                                           302   302   302   302   302  
 GET    /accounts/login/                            200   302   302   302   302   302   302   302     200   200     200
 POST   /accounts/login/                            302   302   302   302   302   302   302   302     302   302     302
 POST   /accounts/logout/                            in    in    in    in    in    in    in    in      in    in      in
+GET    /accounts/reauthenticate/                    in   200   200   200   200   200   200   200      in    in      in
+POST   /accounts/reauthenticate/                    in   302   302   302   302   302   302   302      in    in      in
 POST   /accounts/demo/                             302   302   302   302   302   302   302   302     302   302     302
 
 GET    /inbox/                                      in   200   200   200   200   200   200   200      in    in      in
+GET    /inbox/hygiene/                              in   200   200   200   200   200   200   200      in    in      in
+GET    /inbox/hygiene/?process=order-to-cash        in   404   404   200   200   200   200   404      in    in      in
+GET    /inbox/second-looks/                         in   200   200   200   200   200   200   200      in    in      in
+GET    /inbox/second-looks/{look}/                  in   200   403   403   403   403   403   404      in    in      in
+POST   /inbox/second-looks/{look}/opinion/          in   302   403   403   403   403   403   404      in    in      in
+GET    /inbox/export.csv                            in   200   200   200   200   200   200   200      in    in      in
+GET    /inbox/filter/                               in   200   200   200   200   200   200   200      in    in      in
+GET    /inbox/views/                                in   200   200   200   200   200   200   200      in    in      in
+POST   /inbox/views/                                in   302   302   302   302   302   302   302      in    in      in
+POST   /inbox/views/{saved_view}/delete/            in   302   404   404   404   404   404   404      in    in      in
+POST   /inbox/selection/                            in   302   302   302   302   302   302   302      in    in      in
+POST   /inbox/selection/{selection}/vote/           in   302   404   404   404   404   404   404      in    in      in
+GET    /inbox/bulk/{bulk}/                          in   200   404   404   404   404   404   404      in    in      in
+POST   /inbox/bulk/{bulk}/cancel/                   in   302   404   404   404   404   404   404      in    in      in
+POST   /inbox/bulk/{bulk}/undo/                     in   302   404   404   404   404   404   404      in    in      in
 GET    /inbox/{approval}/                           in   200   200   200   200   200   200   404      in    in      in
 POST   /inbox/{approval}/vote/                      in   302   403   403   403   403   403   404      in    in      in
+GET    /inbox/{approval}/confirm/                   in   200   403   403   403   403   403   404      in    in      in
+POST   /inbox/{held}/undo/                          in   302   403   403   403   403   403   404      in    in      in
+POST   /inbox/{approval}/delegate/                  in   302   403   403   403   403   403   404      in    in      in
+POST   /inbox/{approval}/snooze/                    in   302   302   302   302   302   302   404      in    in      in
+POST   /inbox/{snoozed}/unsnooze/                   in   302   404   404   404   404   404   404      in    in      in
+POST   /inbox/{approval}/escalate/                  in   302   403   403   403   403   403   404      in    in      in
+POST   /inbox/{approval}/extend/                    in   302   403   403   403   302   302   404      in    in      in
+GET    /inbox/{approval}/edit/                      in   200   403   403   403   403   403   404      in    in      in
+POST   /inbox/{approval}/edit/                      in   302   403   403   403   403   403   404      in    in      in
 GET    /runs/                                       in   200   200   200   200   200   200   200      in    in      in
 GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
 GET    /agents/                                     in   200   200   200   200   200   200   200      in    in      in
@@ -38,6 +66,23 @@ GET    /halts/{halt}/                               in   200   200   200   200  
 GET    /halts/{mesh_halt}/                          in   200   200   200   200   200   200   200      in    in      in
 POST   /halts/{halt}/lift/                          in   403   403   302   403   302   403   404      in    in      in
 POST   /halts/{mesh_halt}/lift/                     in   403   403   403   403   403   403   403      in    in      in
+GET    /settings/                                   in   200   200   200   200   200   200   200      in    in      in
+GET    /settings/absence/                           in   200   200   200   200   200   200   200      in    in      in
+POST   /settings/absence/                           in   303   303   403   403   403   403   403      in    in      in
+POST   /settings/absence/{delegation}/end/          in   303   404   404   404   404   404   404      in    in      in
+GET    /settings/approvals/{process}/               in   200   200   200   200   200   200   404      in    in      in
+POST   /settings/approvals/{process}/               in   403   403   403   403   303   403   404      in    in      in
+POST   /settings/approvals/{process}/limits/        in   403   403   403   403   303   403   404      in    in      in
+POST   /settings/limits/{limit}/end/                in   403   403   403   403   303   403   404      in    in      in
+GET    /notifications/                              in   200   200   200   200   200   200   200      in    in      in
+POST   /notifications/read/                         in   302   302   302   302   302   302   302      in    in      in
+GET    /settings/notifications/                     in   200   200   200   200   200   200   200      in    in      in
+POST   /settings/notifications/preferences/         in   302   302   302   302   302   302   302      in    in      in
+POST   /settings/notifications/channels/            in   302   302   302   302   302   302   302      in    in      in
+POST   /settings/notifications/channels/{channel}/test/ in   302   404   404   404   404   404   404      in    in      in
+POST   /settings/notifications/channels/{channel}/retry/ in   302   404   404   404   404   404   404      in    in      in
+POST   /settings/notifications/channels/{channel}/switch/ in   302   404   404   404   404   404   404      in    in      in
+POST   /settings/notifications/channels/{channel}/remove/ in   302   404   404   404   404   404   404      in    in      in
 
 GET    /api/schema/                                200   200   200   200   200   200   200   200     200   200     200
 POST   /oauth/token                                200   200   200   200   200   200   200   200     200   200     200
@@ -45,6 +90,7 @@ POST   /oauth/token                                200   200   200   200   200  
 GET    /api/v1/tool-calls                          401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/tool-calls                          401   403   403   403   403   403   403   403     202   404     403
 GET    /api/v1/tool-calls/{call}                   401   202   202   202   202   202   202   404     202   404     202
+POST   /api/v1/tool-calls/{asked}/versions         401   403   403   403   403   403   403   403     202   404     403
 POST   /api/v1/tool-calls/{call}/cancel            401   403   403   403   403   403   403   403     200   404     403
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
@@ -52,8 +98,31 @@ POST   /api/v1/runs                                401   403   403   403   403  
 GET    /api/v1/runs/{run}                          401   200   200   200   200   200   200   404     200   404     200
 PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   404     200   404     403
 GET    /api/v1/approvals                           401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/approvals                           401   403   403   403   403   403   403   403     201   201     403
 GET    /api/v1/approvals/{approval}                401   200   200   200   200   200   200   404     404   404     200
 POST   /api/v1/approvals/{approval}/votes          401   201   403   403   403   403   403   404     404   404     201
+POST   /api/v1/approvals/{approval}/edits          401   201   403   403   403   403   403   404     404   404     201
+GET    /api/v1/external-approvals/{external}       401   200   200   200   200   200   200   404     200   404     200
+POST   /api/v1/external-approvals/{returned}/versions 401 403   403   403   403   403   403   403     201   404     403
+POST   /api/v1/external-approvals/{consented}/claim 401  403   403   403   403   403   403   403     200   404     403
+POST   /api/v1/external-approvals/{external}/cancel 401  403   403   403   403   403   403   403     200   404     403
+DELETE /api/v1/approvals/{settling}/votes          401   200   403   403   403   403   403   404     404   404     200
+POST   /api/v1/approvals/{approval}/escalate       401   201   403   403   403   403   403   404     404   404     201
+POST   /api/v1/approvals/{approval}/extend         401   200   403   403   403   200   200   404     404   404     200
+GET    /api/v1/second-looks                        401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/second-looks/{look}/opinion         401   201   403   403   403   403   403   404     404   404     201
+POST   /api/v1/approvals/{approval}/snooze         401   200   200   200   200   200   200   404     403   403     200
+DELETE /api/v1/approvals/{snoozed}/snooze          401   204   404   404   404   404   404   404     403   403     204
+GET    /api/v1/approval-views                      401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/approval-views                      401   201   201   201   201   201   201   201     403   403     201
+DELETE /api/v1/approval-views/{saved_view}         401   204   404   404   404   404   404   404     403   403     204
+POST   /api/v1/approval-selections                 401   201   201   201   201   201   201   201     403   403     201
+GET    /api/v1/approval-selections/{selection}     401   200   404   404   404   404   404   404     403   403     200
+PATCH  /api/v1/approval-selections/{selection}     401   200   404   404   404   404   404   404     403   403     200
+POST   /api/v1/approval-selections/{selection}/votes 401 200   404   404   404   404   404   404     403   403     200
+GET    /api/v1/bulk-votes/{bulk}                   401   202   404   404   404   404   404   404     403   403     202
+POST   /api/v1/bulk-votes/{bulk}/cancel            401   200   404   404   404   404   404   404     403   403     200
+POST   /api/v1/bulk-votes/{bulk}/withdraw          401   200   404   404   404   404   404   404     403   403     200
 GET    /api/v1/halts                               401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/halts                               401   403   403   201   403   201   403   404     403   403     403
 GET    /api/v1/halts/{halt}                        401   200   200   200   200   200   200   404     200   404     200
@@ -67,6 +136,14 @@ GET    /api/v1/tools                               401   200   200   200   200  
 GET    /api/v1/tokens                              401   200   200   200   200   200   200   200     403   403     200
 POST   /api/v1/tokens                              401   201   201   201   201   201   201   201     403   403     403
 DELETE /api/v1/tokens/{token}                      401   204   404   404   404   404   404   404     403   403     403
+GET    /api/v1/delegations                         401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/delegations                         401   201   201   403   403   403   403   403     403   403     201
+POST   /api/v1/delegations/{delegation}/end        401   200   404   404   404   404   404   404     404   404     200
+GET    /api/v1/processes/{process}/authority-limits 401   200   200   200   200   200   200   404     404   404     200
+POST   /api/v1/processes/{process}/authority-limits 401   403   403   403   403   201   403   404     404   404     403
+POST   /api/v1/authority-limits/{limit}/end        401   403   403   403   403   200   403   404     403   404     403
+GET    /api/v1/processes/{process}/approval-rules 401   200   200   200   200   200   200   404     404   404     200
+PATCH  /api/v1/processes/{process}/approval-rules 401   403   403   403   403   200   403   404     404   404     403
 """
 
 

@@ -22,6 +22,7 @@ def scene(world: FakeErp, writer: Robot, erp: FakeErp) -> Scene:
     erp.faults = ["500"]
     assert writer.call("130.00", key="executing").json()["state"] == "executing"
     assert scene.call
+    assert scene.external
     assert scene.mesh_halt
     assert scene.halt
     assert writer.call("130.00", key="halted").status_code == 423

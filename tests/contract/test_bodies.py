@@ -45,7 +45,18 @@ def writers(world: FakeErp) -> Writers:
 
 
 # Every act of the API that takes a body, and who may do it.
-TAKE_NO_BODY = {"POST /api/v1/tool-calls/{call}/cancel", "DELETE /api/v1/tokens/{token}"}
+TAKE_NO_BODY = {
+    "POST /api/v1/tool-calls/{call}/cancel",
+    "POST /api/v1/external-approvals/{external}/cancel",
+    "DELETE /api/v1/tokens/{token}",
+    "DELETE /api/v1/approvals/{snoozed}/snooze",
+    "DELETE /api/v1/approval-views/{saved_view}",
+    "POST /api/v1/bulk-votes/{bulk}/cancel",
+    "POST /api/v1/bulk-votes/{bulk}/withdraw",
+    "DELETE /api/v1/approvals/{settling}/votes",
+    "POST /api/v1/delegations/{delegation}/end",
+    "POST /api/v1/authority-limits/{limit}/end",
+}
 ACTS = [
     row
     for row in ROWS
@@ -105,6 +116,8 @@ def test_every_act_refuses_it_alike_and_writes_nothing(
 
 NUL, SURROGATE = "a\0b", "a\ud800b"
 CALL, RUN, VOTE = "POST /api/v1/tool-calls", "POST /api/v1/runs", "POST /api/v1/approvals/{approval}/votes"
+SNOOZE, VIEW = "POST /api/v1/approvals/{approval}/snooze", "POST /api/v1/approval-views"
+PICK, VOTES = "POST /api/v1/approval-selections", "POST /api/v1/approval-selections/{selection}/votes"
 HALT, LIFT, TOKEN = "POST /api/v1/halts", "POST /api/v1/halts/{halt}/lift", "POST /api/v1/tokens"
 
 # (act, where, what): each string that a person or a program may write.
@@ -124,6 +137,14 @@ TEXTS: list[tuple[str, str]] = [
     (VOTE, "/reason_code"),
     (VOTE, "/comment"),
     (VOTE, "/digest"),
+    (SNOOZE, "/until"),
+    (VIEW, "/name"),
+    (VIEW, "/query"),
+    (PICK, "/query"),
+    (PICK, "/verdict"),
+    (VOTES, "/verdict"),
+    (VOTES, "/reason_code"),
+    (VOTES, "/comment"),
     (HALT, "/scope/type"),
     (HALT, "/scope/id"),
     (HALT, "/environment"),

@@ -4,6 +4,7 @@ Schemathesis makes the requests from the schema, valid and not; they run in this
 a failure of this commit is a fault of this commit.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from apps.accounts import services as accounts
+from apps.core import clock
 from apps.gateway import longpoll
 from meshconsole.wsgi import application
 from tests.access.scene import Scene, undone
@@ -99,6 +101,10 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "call_id": str(scene.call),
         "run_id": str(scene.run),
         "token_id": str(scene.token),
+        "view_id": str(scene.saved_view),
+        "selection_id": str(scene.selection),
+        "bulk_id": str(scene.bulk),
+        "request_id": str(scene.returned),
         "halt_id": str(scene.place_halt("agent", "triage")),
         "agent": "writer",
     }
@@ -118,6 +124,12 @@ def words_of(scene: Scene) -> dict[str, Any]:
         "verdict": "approve",
         "digest": scene.waiting[1].digest,
         "state": "succeeded",
+        "ids": [str(scene.approval)],
+        "query": "view=all",
+        "until": (clock.now() + dt.timedelta(hours=1)).isoformat(),
+        "stages": [{"team": "finance-approvers"}],
+        "payload_sha256": "b" * 64,
+        "idempotency_key": "returned",
     }
 
 

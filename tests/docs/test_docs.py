@@ -213,6 +213,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 }
 # Tables beside the section's own.
 MORE = {
+    "processes": set(shape.APPROVALS["properties"]) | set(shape.LIMIT["properties"]),
     "people": set(ROLES),
     "connectors": set(shape.ENDPOINT["properties"]),
     "tools": set(TOOL["properties"]["request"]["properties"]),

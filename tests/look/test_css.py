@@ -17,18 +17,14 @@ SET_ELSEWHERE = {
 }
 # Written for pages that are still to come. When one is used, take it off the list.
 PLANNED = {
-    *("bar", "columns", "input--search", "stack--tight", "button--danger", "skeleton"),
-    *("box--bad", "box--good", "box--policy", "box--wait", "box__body", "box__title"),
-    *("list--inset", "list__meta", "list__narrow", "list__wide"),
-    *("pagehead", "pagehead--list", "pagehead__meta", "pagehead__title"),
-    *("sentence__bad", "sentence__good", "sentence__wait", "sheet__foot", "shell__aside"),
-    *("split__detail", "split__list", "verbs", "verbs__note"),
+    *("skeleton", "list--inset", "pagehead__meta", "box--good"),
+    *("sentence__bad", "sentence__good", "sentence__wait", "shell__aside"),
 }
 # In markup only to be found by scripts or tests, styled by nobody.
 UNSTYLED: set[str] = set()
 
 KIB = 1024
-SCRIPT_BUDGET_BYTES = 20 * KIB
+SCRIPT_BUDGET_BYTES = 28 * KIB
 SCRIPT_LINES = 80
 
 

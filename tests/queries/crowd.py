@@ -1,9 +1,11 @@
 """A busy day: so many of everything that pages list, made by the builders and services that make it elsewhere."""
 
+import datetime as dt
 from typing import Any
 
 from apps.accounts import services as accounts
 from apps.approvals import services as approvals
+from apps.core import clock
 from apps.core.actor import system_actor
 from apps.halts import services as halts
 from apps.registry import services as registry
@@ -43,10 +45,19 @@ class Crowd:
             reason_code="other",
             comment="The price list says otherwise",
         )
+        approvals.save_view(actor=actor("dana"), name=f"View {number}", query="risk=high")
+        _delegate(number)
         accounts.make_token(user=person("dana"), name=f"script {number}", days=1, actor=actor("dana"))
         _halt(number)
         halts.lift_halt(actor=actor("omar"), halt_id=_halt(number).id, reason="Drill over")
         _agent_with_tool(number)
+
+
+def _delegate(number: int) -> None:
+    starts_at = clock.now() + dt.timedelta(days=number + 1)
+    approvals.delegate(
+        actor=actor("dana"), receiver="felix", starts_at=starts_at, ends_at=starts_at + dt.timedelta(hours=1)
+    )
 
 
 def _halt(number: int) -> Any:

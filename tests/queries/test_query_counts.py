@@ -82,7 +82,7 @@ def _answers() -> Iterator[tuple[str, Callable[[Scene], Ask]]]:
 def _who_may(row: Row) -> str:
     """The first role for whom it does what it is for, else the first person who is refused."""
     done = [role for role in ROLES if row.answers[role][0] == "2"]
-    moved = [role for role in ROLES if row.answers[role] == "302"]
+    moved = [role for role in ROLES if row.answers[role] in ("302", "303")]
     return [*done, *moved, "dana"][0]
 
 

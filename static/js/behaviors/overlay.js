@@ -26,11 +26,12 @@
     const dialog = event.target;
     if (!(dialog instanceof HTMLDialogElement)) return;
     if ("empties" in dialog.dataset) dialog.replaceChildren();
-    if (opener && opener.isConnected) opener.focus();
+    if (opener?.isConnected) opener.focus();
+    else document.querySelector("[data-focus-home]")?.focus(); // its button was swapped away
     opener = null;
   }, true);
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-open]");
+    const button = event.target.closest("button[data-open]");
     if (button) open(document.getElementById(button.dataset.open));
     if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
     if (event.target instanceof HTMLDialogElement) {

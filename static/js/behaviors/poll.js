@@ -27,6 +27,14 @@
     if (Date.now() - lastPoll >= wait) poll();
   }, 1000);
   document.addEventListener("visibilitychange", () => document.hidden || poll());
+  // An answer to what is no longer on the screen: the list was drawn anew meanwhile, or another card is open.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { elt, formData } = event.detail.requestConfig || {}; // the event's own elt is where the answer goes
+    if (!elt?.matches?.("[data-poll]")) return;
+    const opened = document.querySelector("#card [name=open]")?.value;
+    const asked = formData?.get("open");
+    if (!elt.isConnected || (asked && asked !== opened)) event.detail.shouldSwap = false;
+  });
   const fresh = (event) => {
     const part = event.detail.elt;
     if (part.matches?.("[data-poll]") && event.detail.xhr.status < 400) {

@@ -21,6 +21,9 @@
     if (String(getSelection())) return; // somebody is copying text, not opening
     row.querySelector(LINK)?.click();
   });
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  });
   let steppedTo = null;
   document.addEventListener("focusin", (event) => {
     const link = event.target.closest?.(`.list tbody ${LINK}`);

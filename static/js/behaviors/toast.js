@@ -11,6 +11,18 @@
       else toast.remove();
     }, LINGER);
   };
+  const count = (within) => {
+    for (const left of within.querySelectorAll("[data-countdown]")) {
+      const end = Date.now() + left.dataset.countdown * 1000;
+      const timer = setInterval(() => {
+        const seconds = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+        left.textContent = String(seconds);
+        if (seconds && left.isConnected) return;
+        clearInterval(timer);
+        left.closest(".toast, [data-fades]")?.remove();
+      }, 250);
+    }
+  };
   const say = (text) => {
     const template = document.getElementById("toast-template");
     if (!template || [...region().children].some((toast) => toast.textContent.includes(text))) return;
@@ -21,13 +33,18 @@
   const quiet = (event) => event.detail.elt && event.detail.elt.closest("[data-poll]") === event.detail.elt;
   document.addEventListener("DOMContentLoaded", () => {
     for (const toast of region().children) linger(toast);
+    count(document);
     new MutationObserver((changes) => {
-      for (const change of changes) for (const node of change.addedNodes) if (node.matches?.(".toast")) linger(node);
+      for (const change of changes) for (const node of change.addedNodes) if (node.matches?.(".toast")) linger(node), count(node);
     }).observe(region(), { childList: true });
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-dismiss]");
     if (button) button.closest(".toast").remove();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const asked = event.detail.requestConfig?.elt;
+    if (event.detail.shouldSwap && asked?.matches?.("[data-undoes]")) asked.closest(".toast")?.remove();
   });
   document.addEventListener("toast", (event) => say(event.detail.text || event.detail.value));
   // A refusal says itself where it wants to be read: swap it there although it is an error.
