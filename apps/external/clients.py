@@ -2,8 +2,6 @@
 lead, how long it may take, and how much it may answer.
 """
 
-import ipaddress
-import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -12,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httpcore
 from django.conf import settings
+
+from apps.core.addresses import addresses_of, are_public
 
 CONNECT_SECONDS = 3.0
 # From looking up the name to the last header of the answer.
@@ -65,13 +65,12 @@ def public_addresses_of(host: str) -> list[str]:
     differently. Raises WebhookRefused when the name leads nowhere, or anywhere inside.
     """
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        addresses = addresses_of(host)
+    except OSError:
         raise WebhookRefused("The receiver cannot be reached.") from None
-    addresses = [str(info[4][0]).partition("%")[0] for info in found]
-    if not settings.EXTERNAL_ALLOW_PRIVATE and not all(ipaddress.ip_address(one).is_global for one in addresses):
+    if not settings.EXTERNAL_ALLOW_PRIVATE and not are_public(addresses):
         raise WebhookRefused("The receiver resolves to a private address, which is not allowed.")
-    return list(dict.fromkeys(addresses))[:ADDRESSES_TRIED]
+    return addresses[:ADDRESSES_TRIED]
 
 
 class _Outward(httpcore.NetworkBackend):

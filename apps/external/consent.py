@@ -149,10 +149,7 @@ def consent_request(
 
 def barred_people(credential: AgentCredential, meaning: Meaning) -> set[UUID]:
     """Whoever the agent acted for, and whoever made its credential and so could have been the agent (I5)."""
-    barred = {meaning.on_behalf_of} if meaning.on_behalf_of else set()
-    if credential.made_by.startswith("person:"):
-        barred.add(UUID(credential.made_by.removeprefix("person:")))
-    return barred
+    return {person for person in (meaning.on_behalf_of, credential.maker_id) if person}
 
 
 def _card(agent: Agent, ask: ExternalAsk, version: int, before: ExternalAsk | None) -> dict[str, Any]:

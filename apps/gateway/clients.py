@@ -1,10 +1,8 @@
 """Reaching business systems over HTTP. One request, one answer, and for every failure what is known of its effect."""
 
 import base64
-import ipaddress
 import json
 import os
-import socket
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from apps.core.addresses import addresses_of, are_public
 from apps.core.errors import ConnectorError
 from apps.core.pointers import resolve
 from apps.gateway.arguments import schema_errors
@@ -86,10 +85,10 @@ def _check_address(url: str, endpoint: ConnectorEndpoint, tool: Tool) -> None:
         return
     host = urlsplit(url).hostname or ""
     try:
-        addresses = {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        addresses = addresses_of(host)
     except OSError:
         raise _unreachable(tool) from None
-    if any(not ipaddress.ip_address(str(address).partition("%")[0]).is_global for address in addresses):
+    if not are_public(addresses):
         raise ConnectorError(
             "connector.private_address",
             f"{tool.connector.name} resolves to a private address, which this connector does not allow.",

@@ -154,10 +154,7 @@ def _barred(call: ToolCall, succession: Succession | None) -> tuple[UUID, ...]:
     """Whoever the agent acted for, whoever made its credential and so could have been the agent, and whoever made one
     of the versions (I5).
     """
-    barred = {call.on_behalf_of} if call.on_behalf_of else set()
-    maker = call.credential.made_by if call.credential else ""
-    if maker.startswith("person:"):
-        barred.add(UUID(maker.removeprefix("person:")))
+    barred = {call.on_behalf_of, call.credential.maker_id if call.credential else None}
     if succession is not None:
-        barred |= {*succession.previous.barred_people, *([succession.maker] if succession.maker else [])}
-    return tuple(sorted(barred))
+        barred |= {*succession.previous.barred_people, succession.maker}
+    return tuple(sorted(person for person in barred if person))

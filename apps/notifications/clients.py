@@ -6,10 +6,8 @@ to keep nothing and to read no template. Its log is kept out of ours, because it
 of the answer is taken.
 """
 
-import ipaddress
 import logging
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from apprise.plugins.workflows import NotifyWorkflows
 from django.conf import settings
 from django.core.mail import EmailMessage
 
+from apps.core.addresses import addresses_of, are_public
 from apps.core.errors import MeshError
 from apps.notifications.addresses import Address, SlackAddress, TeamsAddress, WebhookAddress
 from apps.notifications.wording import Message
@@ -166,10 +165,10 @@ def _check_host(host: str) -> None:
     if settings.NOTIFY_ALLOW_PRIVATE:
         return
     try:
-        addresses = {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):
+        addresses = addresses_of(host)
+    except OSError:
         raise _unreachable(host) from None
-    if any(not ipaddress.ip_address(str(address).partition("%")[0]).is_global for address in addresses):
+    if not are_public(addresses):
         raise NotSent("notification.private_address", f"{host} is a private address.", permanent=True)
 
 

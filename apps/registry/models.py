@@ -1,6 +1,7 @@
 """What the mesh knows of the business: processes, the agents that work in them, and the tools those may be granted."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -102,6 +103,12 @@ class AgentCredential(models.Model):
 
     def __str__(self) -> str:
         return self.client_id
+
+    @property
+    def maker_id(self) -> UUID | None:
+        """The person who made it, and so could have been the agent; None for commands and the product itself."""
+        kind, _, key = self.made_by.partition(":")
+        return UUID(key) if kind == "person" else None
 
 
 class Connector(models.Model):

@@ -119,7 +119,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     def lookup(host: str, port: Any, **kwargs: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
 
-    monkeypatch.setattr(clients.socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
 
 
 @pytest.mark.parametrize("address", INSIDE)
@@ -157,7 +157,7 @@ def test_the_address_that_was_looked_at_is_the_one_connected_to(
         looked_up.append(host)
         return genuine("127.0.0.1" if host == "gateway.example.com" else host, *args, **kwargs)
 
-    monkeypatch.setattr(clients.socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
     port = receiver.url.rpartition(":")[2]
 
     assert post(f"http://gateway.example.com:{port}/hooks") == ""
