@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, confirmed_at
 from apps.approvals import services
-from apps.approvals.filters import QueueFilter
+from apps.approvals.filters import QueueFilter, beside
 from apps.approvals.models import Approval, Stage, Urgency
 from apps.approvals.queries import (
     VIEWS,
@@ -55,7 +55,7 @@ class Approvals(APIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        shown = QueueFilter.parse(request.query_params, beside=("cursor", "limit", "count"))
+        shown = QueueFilter.parse(beside(request.query_params, "cursor", "limit", "count"))
         approvals = shown.apply(actor_of(request))
         page = page_of(
             approvals,

@@ -119,10 +119,8 @@ LABELS: dict[str, Any] = {
 }
 
 
-def read(source: Source, *, beside: frozenset[str] | None) -> tuple[dict[str, Any], list[Problem]]:
-    """Values by name, and a problem for each that is none. A name that is not of a filter is a problem too, unless it
-    is in `beside`; None stands for all of them.
-    """
+def read(source: Source, *, ignores_others: bool) -> tuple[dict[str, Any], list[Problem]]:
+    """Values by name, and a problem for each that is none. A name that is no filter is a problem too, or ignored."""
     try:
         texts = _texts_of(source)
     except ValueError as error:
@@ -135,7 +133,7 @@ def read(source: Source, *, beside: frozenset[str] | None) -> tuple[dict[str, An
                 values[name] = _value_of(name, given)
             except ValueError as error:
                 problems.append(problem(name, f"{name} {error}"))
-        elif beside is not None and name not in beside:
+        elif not ignores_others:
             problems.append(problem(name, f"{name[:40]!r} is nothing one can filter by."))
     return values, problems + _read_amounts(values)
 

@@ -6,7 +6,6 @@ cannot differ (I14).
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 
 from babel.numbers import get_currency_precision, list_currencies
 from django.db.models import Q, QuerySet
+from django.http import QueryDict
 from django.utils import timezone
 
 from apps.approvals import filter_text
@@ -70,11 +70,11 @@ class QueueFilter:
     sort: str = ""
 
     @classmethod
-    def parse(cls, source: Source, *, beside: Iterable[str] = ()) -> "QueueFilter":
+    def parse(cls, source: Source) -> "QueueFilter":
         """From a query string or its parts. Raises Invalid `filter.bad_value` with a pointer to each value that is none
-        and each name that is unknown; `beside` names what the caller reads from the same query itself.
+        and each name that is unknown.
         """
-        found, problems = cls._read(source, frozenset(beside))
+        found, problems = cls._read(source, ignores_others=False)
         if problems:
             raise Invalid("filter.bad_value", problems[0]["sentence"], errors=problems)
         return found
@@ -82,11 +82,11 @@ class QueueFilter:
     @classmethod
     def lenient(cls, source: Source) -> tuple["QueueFilter", list[Problem]]:
         """For pages: what can be read of it, and what is wrong with the rest. Names it does not know are the page's."""
-        return cls._read(source, None)
+        return cls._read(source, ignores_others=True)
 
     @classmethod
-    def _read(cls, source: Source, beside: frozenset[str] | None) -> tuple["QueueFilter", list[Problem]]:
-        values, problems = filter_text.read(source, beside=beside)
+    def _read(cls, source: Source, *, ignores_others: bool) -> tuple["QueueFilter", list[Problem]]:
+        values, problems = filter_text.read(source, ignores_others=ignores_others)
         found = cls(**{ATTRIBUTES.get(name, name): value for name, value in values.items()})
         if len(str(found)) > LONGEST_QUERY:
             return cls(view=found.view), [filter_text.problem("", TOO_MUCH)]
@@ -221,3 +221,11 @@ def _moment_of(day: dt.date | None) -> dt.datetime | None:
     if day is None or isinstance(day, dt.datetime):
         return day
     return timezone.make_aware(dt.datetime.combine(day, dt.time()))
+
+
+def beside(query: QueryDict, *names: str) -> QueryDict:
+    """What stands in the query beside these names, which the caller reads itself."""
+    rest = query.copy()
+    for name in names:
+        rest.pop(name, None)
+    return rest

@@ -5,7 +5,9 @@ queue in `queries` both go by it.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -79,16 +81,38 @@ class Voter:
     loans: tuple[Loan, ...]
 
 
-def voter_of(actor: Actor) -> Voter:
-    """The person's standing and the delegations they hold now. Not passed on: a giver counts with their own standing.
+_remembered: ContextVar[dict[UUID, Voter] | None] = ContextVar("remembered_voters", default=None)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Until the block ends a voter is read from the database once. For pages, whose parts all ask for the same; never
+    around a change.
     """
+    before = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(before)
+
+
+def voter_of(actor: Actor) -> Voter:
+    """The person's standing and the delegations they hold. Not passed on: a giver counts with their own standing."""
+    remembered = _remembered.get()
+    if remembered is not None and actor.known_id in remembered:
+        return remembered[actor.known_id]
     delegations = _held_by(actor)
     standings = standings_of({actor.known_id, *(delegation.giver_id for delegation in delegations)})
-    return Voter(own=standings[actor.known_id], loans=_loans(delegations, standings))
+    voter = Voter(own=standings[actor.known_id], loans=_loans(delegations, standings))
+    if remembered is not None:
+        remembered[actor.known_id] = voter
+    return voter
 
 
 def loans_of(actor: Actor) -> tuple[Loan, ...]:
     """The delegations a person holds now; one query for the many who hold none."""
+    if (remembered := _remembered.get()) and actor.known_id in remembered:
+        return remembered[actor.known_id].loans
     delegations = _held_by(actor)
     givers = {delegation.giver_id for delegation in delegations}
     return _loans(delegations, standings_of(givers)) if givers else ()

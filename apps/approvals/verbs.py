@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from apps.accounts.models import Membership
 from apps.approvals.models import Approval, ApprovalState, Risk, Snooze, Verdict
 from apps.approvals.services import refusal_of_vote
+from apps.approvals.standing import voter_of
 from apps.approvals.subjects import kind_of
 from apps.core import clock
 from apps.core.actor import Actor
@@ -72,7 +72,7 @@ def _notes(refusal: MeshError | None, approval: Approval) -> list[str]:
 def _is_asked(actor: Actor, approval: Approval) -> bool:
     """Whether it waits for a team of this person's, policy's escalation included."""
     teams = [team for team in (approval.open_team_id, approval.escalated_team_id) if team]
-    return Membership.objects.filter(team__in=teams, user=actor.id, user__is_active=True).exists()
+    return not voter_of(actor).own.teams.isdisjoint(teams)
 
 
 def _keeps(actor: Actor, approval: Approval) -> bool:

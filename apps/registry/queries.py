@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
-from apps.accounts.models import Membership, Team, User
+from apps.accounts.models import User
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import NotAllowed, NotFound
@@ -124,13 +124,6 @@ def tools_visible_to(actor: Actor | None) -> QuerySet[Tool]:
         return Tool.objects.filter(pk__in=in_force.values("tool"))
     seen = Grant.objects.filter(_may(actor, VIEW, process="agent__process"))
     return Tool.objects.filter(Q(pk__in=seen.values("tool")) | Q(Exists(processes_where(actor, MANAGE))))
-
-
-def is_in_team(actor: Actor | None, team: Team) -> bool:
-    """Whether the actor is an active person in the team."""
-    if actor is None or not actor.is_person:
-        return False
-    return Membership.objects.filter(team=team, user=actor.id, user__is_active=True).exists()
 
 
 def _may(actor: Actor | None, permission: str, *, process: str) -> Q:

@@ -1,6 +1,7 @@
 """What the table's lines need: the objects in their braces, the bodies of their acts, and a client for each role."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,7 @@ from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.world import PASSWORD
 
 SIGN_IN_PAGE = "/accounts/login/"
+BRACES = re.compile(r"{(\w+)}")
 
 
 class Scene:
@@ -57,15 +59,6 @@ class Scene:
         return self.waiting[1].id
 
     @cached_property
-    def settling(self) -> UUID:
-        """Approved by Dana a moment ago, who may take it back for a while."""
-        _, approval = parked(self.writer, key="settling")
-        approvals.cast_vote(
-            actor=actor("dana"), approval_id=approval.id, verdict="approve", digest=approval.digest, undo_seconds=60
-        )
-        return approval.id
-
-    @cached_property
     def asked(self) -> UUID:
         call, approval = parked(self.writer, key="asked")
         approvals.cast_vote(
@@ -80,7 +73,11 @@ class Scene:
 
     @cached_property
     def look(self) -> UUID:
-        _, approved = parked(self.writer, key="looked")
+        return self.look_at("looked")
+
+    def look_at(self, key: str) -> UUID:
+        """A second look, drawn from what Felix approved under this key."""
+        _, approved = parked(self.writer, key=key)
         approvals.cast_vote(actor=actor("felix"), approval_id=approved.id, verdict="approve", digest=approved.digest)
         drawn = {"team": Team.objects.get(slug="finance-approvers"), "drawn_at": clock.now()}
         return SecondLook.objects.get_or_create(approval=approved, defaults=drawn)[0].id
@@ -184,11 +181,7 @@ class Scene:
         return notifications.add_channel(actor=actor("dana"), **CHANNEL).id
 
     def path_of(self, row: Row) -> str:
-        names = ("approval", "call", "run", "halt", "mesh_halt", "look", "token", "external", "returned", "consented")
-        names += ("asked", "snoozed", "held", "saved_view", "selection", "bulk")
-        names += ("process", "delegation", "limit")
-        names += ("channel",)
-        return row.path.format_map({name: getattr(self, name) for name in names if f"{{{name}}}" in row.path})
+        return row.path.format_map({name: getattr(self, name) for name in BRACES.findall(row.path)})
 
     def body_of(self, row: Row) -> dict[str, Any]:
         body = BODIES.get(f"{row.method} {row.path}", {})
@@ -278,6 +271,7 @@ OUTSIDE = {
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
 LIFT = {"reason": "Found and fixed"}
+
 
 def _extension(scene: Scene) -> dict[str, Any]:
     return {"until": (clock.now() + dt.timedelta(hours=9)).isoformat(), "reason": "Waiting for the price list"}

@@ -2,10 +2,11 @@
 
 `in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in the
 API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are the
-writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt` is on the writer and `mesh_halt` on everything, `look` is at what Felix approved,
-`external` is a request of the writer from outside, `returned` one that Felix wants changed and `consented` one that he
-approved, `held` one that Dana approved just now, `token` is Dana's, and so are `snoozed`, `saved_view`, `selection` and `bulk`, which still runs. `channel` is
-Dana's. `script` is Dana's personal token. `process` is the writer's, `limit` a line of its table, `delegation` from Dana to Felix.
+writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt` is on the writer and
+`mesh_halt` on everything, `look` is at what Felix approved, `external` is a request of the writer from outside,
+`returned` one that Felix wants changed and `consented` one that he approved, `held` one that Dana approved just now,
+`token` is Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is
+the writer's, `limit` a line of its table, `delegation` is from Dana to Felix. `script` is Dana's personal token.
 """
 
 from dataclasses import dataclass
@@ -79,10 +80,10 @@ POST   /notifications/read/                         in   302   302   302   302  
 GET    /settings/notifications/                     in   200   200   200   200   200   200   200      in    in      in
 POST   /settings/notifications/preferences/         in   302   302   302   302   302   302   302      in    in      in
 POST   /settings/notifications/channels/            in   302   302   302   302   302   302   302      in    in      in
-POST   /settings/notifications/channels/{channel}/test/ in   302   404   404   404   404   404   404      in    in      in
-POST   /settings/notifications/channels/{channel}/retry/ in   302   404   404   404   404   404   404      in    in      in
-POST   /settings/notifications/channels/{channel}/switch/ in   302   404   404   404   404   404   404      in    in      in
-POST   /settings/notifications/channels/{channel}/remove/ in   302   404   404   404   404   404   404      in    in      in
+POST   /settings/notifications/channels/{channel}/test/ in 302 404 404 404 404 404 404 in in in
+POST   /settings/notifications/channels/{channel}/retry/ in 302 404 404 404 404 404 404 in in in
+POST   /settings/notifications/channels/{channel}/switch/ in 302 404 404 404 404 404 404 in in in
+POST   /settings/notifications/channels/{channel}/remove/ in 302 404 404 404 404 404 404 in in in
 
 GET    /api/schema/                                200   200   200   200   200   200   200   200     200   200     200
 POST   /oauth/token                                200   200   200   200   200   200   200   200     200   200     200
@@ -106,7 +107,7 @@ GET    /api/v1/external-approvals/{external}       401   200   200   200   200  
 POST   /api/v1/external-approvals/{returned}/versions 401 403   403   403   403   403   403   403     201   404     403
 POST   /api/v1/external-approvals/{consented}/claim 401  403   403   403   403   403   403   403     200   404     403
 POST   /api/v1/external-approvals/{external}/cancel 401  403   403   403   403   403   403   403     200   404     403
-DELETE /api/v1/approvals/{settling}/votes          401   200   403   403   403   403   403   404     404   404     200
+DELETE /api/v1/approvals/{held}/votes              401   200   403   403   403   403   403   404     404   404     200
 POST   /api/v1/approvals/{approval}/escalate       401   201   403   403   403   403   403   404     404   404     201
 POST   /api/v1/approvals/{approval}/extend         401   200   403   403   403   200   200   404     404   404     200
 GET    /api/v1/second-looks                        401   200   200   200   200   200   200   200     403   403     200

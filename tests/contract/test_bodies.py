@@ -53,7 +53,7 @@ TAKE_NO_BODY = {
     "DELETE /api/v1/approval-views/{saved_view}",
     "POST /api/v1/bulk-votes/{bulk}/cancel",
     "POST /api/v1/bulk-votes/{bulk}/withdraw",
-    "DELETE /api/v1/approvals/{settling}/votes",
+    "DELETE /api/v1/approvals/{held}/votes",
     "POST /api/v1/delegations/{delegation}/end",
     "POST /api/v1/authority-limits/{limit}/end",
 }

@@ -105,6 +105,10 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "selection_id": str(scene.selection),
         "bulk_id": str(scene.bulk),
         "request_id": str(scene.returned),
+        "look_id": str(scene.look),
+        "limit_id": str(scene.limit),
+        "delegation_id": str(scene.delegation),
+        "process": "order-to-cash",
         "halt_id": str(scene.place_halt("agent", "triage")),
         "agent": "writer",
     }

@@ -47,6 +47,7 @@ class Crowd:
         )
         approvals.save_view(actor=actor("dana"), name=f"View {number}", query="risk=high")
         _delegate(number)
+        self.scene.look_at(f"looked-{number}")
         accounts.make_token(user=person("dana"), name=f"script {number}", days=1, actor=actor("dana"))
         _halt(number)
         halts.lift_halt(actor=actor("omar"), halt_id=_halt(number).id, reason="Drill over")

@@ -5,7 +5,7 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.requests import actor_of, person_of
 from apps.approvals.export import export
-from apps.approvals.filters import QueueFilter
+from apps.approvals.filters import QueueFilter, beside
 from apps.core.errors import NotFound
 from apps.core.export import CONTENT_TYPES, FORMATS
 
@@ -21,7 +21,7 @@ def inbox_export(request: HttpRequest, format: str) -> HttpResponseBase:
     person_of(request)
     if (known := FORMATS.get(format)) is None:
         raise NotFound("page.not_found", "A list comes as csv or as jsonl.")
-    query = QueueFilter.parse(request.GET, beside=OF_THE_PAGE)
+    query = QueueFilter.parse(beside(request.GET, *OF_THE_PAGE))
     response = StreamingHttpResponse(export(actor_of(request), query, known), content_type=CONTENT_TYPES[known])
     response["Content-Disposition"] = f'attachment; filename="approvals-{query.view}.{known}"'
     response["Cache-Control"] = "private, no-store"

@@ -18,6 +18,7 @@ from apps.approvals.forms import VoteForm
 from apps.approvals.inbox import Queue, default_view_of, query_of, queue_for
 from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
 from apps.approvals.queries import approval_for, cards_of, rules_for
+from apps.approvals.standing import read_once
 from apps.approvals.views.parts import (
     Undo,
     card_again,
@@ -39,6 +40,7 @@ STEP_UP = "approval.step_up_needed"
 
 
 @require_safe
+@read_once()
 def inbox(request: HttpRequest) -> HttpResponse:
     """The queue, with its first item open. A poll, which names the rows that are on the screen, gets what changed."""
     person_of(request)
@@ -79,6 +81,7 @@ def _opened(request: HttpRequest) -> UUID | None:
 
 
 @require_safe
+@read_once()
 def approval(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """One approval: the card alone for htmx, beside the queue otherwise. `stage` opens its foot at one verb."""
     person_of(request)

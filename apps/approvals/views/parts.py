@@ -17,6 +17,7 @@ from apps.approvals.forms import SnoozeForm, snooze_moment
 from apps.approvals.inbox import Queue, following, query_of, queue_for, quiet_for
 from apps.approvals.models import Approval, SavedView
 from apps.approvals.selection import views_of
+from apps.approvals.standing import read_once
 from apps.approvals.tabs import WAITING
 from apps.core.actor import Actor
 from apps.core.htmx import page_or_part, wants_partial
@@ -114,6 +115,7 @@ def inbox_page(
     return page_or_part(request, PAGE, CARD, context, status=status)
 
 
+@read_once()
 def card_again(
     request: HttpRequest, actor: Actor, approval: Approval, *, status: int = 200, **more: Any
 ) -> HttpResponse:
@@ -126,6 +128,7 @@ def card_again(
     return response
 
 
+@read_once()
 def moved_on(
     request: HttpRequest, actor: Actor, approval: Approval, *, said: str, undo: Undo | None = None, stay: bool = False
 ) -> HttpResponse:
