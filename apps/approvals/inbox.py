@@ -169,16 +169,18 @@ def queue_for(actor: Actor, shown: QueueFilter, *, cursor: str | None = None) ->
     )
 
 
-def summary_for(actor: Actor, shown: QueueFilter) -> QueueSummary:
-    """How many there are, and what they come to."""
-    return _summary(shown.apply(actor), shown)
+def summary_for(actor: Actor, shown: QueueFilter, *, is_exact: bool = False) -> QueueSummary:
+    """How many there are, and what they come to; to the last one where somebody asked for that."""
+    approvals = shown.apply(actor)
+    return summary_of(approvals, is_capped=False) if is_exact else _summary(approvals, shown)
 
 
 def _summary(approvals: QuerySet[Approval], shown: QueueFilter) -> QueueSummary:
     """Of what is over there may be millions: counted as far as anybody reads, and not summed."""
     if shown.view in WAITING:
         return summary_of(approvals)
-    return QueueSummary(count=approvals.order_by()[: MOST_COUNTED + 1].count(), oldest=None, sums=[])
+    count = approvals.order_by()[: MOST_COUNTED + 1].count()
+    return QueueSummary(count=count, oldest=None, sums=[], is_exact=count <= MOST_COUNTED)
 
 
 def query_of(shown: QueueFilter) -> str:

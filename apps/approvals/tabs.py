@@ -71,6 +71,11 @@ def capped(count: int) -> str:
     return f"{count:,}" if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+"
 
 
+def counted(summary: QueueSummary) -> str:
+    """How many it counts, in words."""
+    return f"{summary.count:,}" if summary.is_exact else capped(summary.count)
+
+
 def view_url(view: str) -> str:
     """A view without conditions, named even where it is the first: a person may start with another."""
     return f"{reverse('inbox')}?view={view}"

@@ -34,6 +34,17 @@ class Verbs:
     extend: bool
     notes: list[str]
 
+    def allows(self, stage: str) -> bool:
+        """Whether the form behind a verb may be opened."""
+        return {
+            "reject": self.reject,
+            "request_changes": self.ask,
+            "delegate": self.delegate,
+            "snooze": self.snooze,
+            "escalate": self.escalate,
+            "extend": self.extend,
+        }[stage]
+
     @property
     def any(self) -> bool:
         return self.reject or self.approve or self.escalate or self.snooze

@@ -258,7 +258,7 @@ def _count(
         except MeshError as refusal:
             found[paper.approval_id] = refusal
             continue
-        vote = _vote(actor, ballot, cast.verdict, reason_code, capacity, withdrawals.get(ballot.approval.id), now)
+        vote = _vote(actor, ballot, own_cast, reason_code, capacity, withdrawals.get(ballot.approval.id), now)
         found[paper.approval_id] = _effect(ballot, vote, capacity.standing, undo_seconds, now)
         given_lately += cast.verdict == Verdict.APPROVE
     return found
@@ -273,7 +273,7 @@ def _withdrawals(voter: UUID, approval_ids: list[UUID]) -> dict[UUID, VoteWithdr
 def _vote(
     actor: Actor,
     ballot: Ballot,
-    verdict: str,
+    cast: Cast,
     reason_code: str,
     capacity: Capacity,
     replaces: VoteWithdrawal | None,
@@ -285,9 +285,9 @@ def _vote(
         voter_id=actor.known_id,
         on_behalf_of=capacity.delegation.giver if capacity.delegation else None,
         delegation=capacity.delegation,
-        verdict=verdict,
-        reason_code=reason_code if verdict != Verdict.APPROVE else "",
-        digest=ballot.approval.digest,
+        verdict=cast.verdict,
+        reason_code=reason_code if cast.verdict != Verdict.APPROVE else "",
+        digest=cast.digest or ballot.approval.digest,
         via=actor.via,
         replaces=replaces,
         cast_at=now,

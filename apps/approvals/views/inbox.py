@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.requests import actor_of, confirmed_at, person_of
 from apps.approvals import services
-from apps.approvals.card import card_for, successor_of
+from apps.approvals.card import Card, card_for, successor_of
 from apps.approvals.changes import changes_for, news_of
 from apps.approvals.filters import QueueFilter
 from apps.approvals.forms import VoteForm
@@ -92,20 +92,20 @@ def approval(request: HttpRequest, approval_id: UUID) -> HttpResponse:
 
 
 @require_safe
+@read_once()
 def confirm(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """What is about to be approved, once more in large: for what cannot be undone, or is of high risk."""
     person_of(request)
     actor = actor_of(request)
     found = approval_for(actor, approval_id)
-    refusal = services.refusal_of_vote(actor, found)
-    if refusal is not None:
-        raise refusal
-    return _sheet(request, actor, found)
-
-
-def _sheet(request: HttpRequest, actor: Actor, found: Approval, refusal: MeshError | None = None) -> HttpResponse:
-    """The restatement; with a refusal, what has to be done first."""
     card = card_for(actor, found, query=query_of(shown_by(request)))
+    if not card.verbs.approve and (refusal := services.refusal_of_vote(actor, found)):
+        raise refusal
+    return _sheet(request, card)
+
+
+def _sheet(request: HttpRequest, card: Card, refusal: MeshError | None = None) -> HttpResponse:
+    """The restatement; with a refusal, what has to be done first."""
     context = {"card": card, "refusal": refusal, "proof_url": proof_url(card.url)}
     status = refusal.status if refusal else 200
     response = page_or_part(request, "approvals/confirm.html", "approvals/_sheet.html", context, status=status)
@@ -145,7 +145,7 @@ def vote(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     except NotAllowed as refusal:
         if refusal.code != STEP_UP:
             raise
-        return _sheet(request, actor, found, refusal)
+        return _sheet(request, card_for(actor, found, query=query_of(shown_by(request))), refusal)
     return _voted(request, actor, cast)
 
 

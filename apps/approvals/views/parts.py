@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,9 +17,10 @@ from apps.approvals.filters import QueueFilter
 from apps.approvals.forms import SnoozeForm, snooze_moment
 from apps.approvals.inbox import Queue, following, query_of, queue_for, quiet_for
 from apps.approvals.models import Approval, SavedView
+from apps.approvals.queries import QueueSummary
 from apps.approvals.selection import views_of
 from apps.approvals.standing import read_once
-from apps.approvals.tabs import WAITING
+from apps.approvals.tabs import WAITING, counted
 from apps.core.actor import Actor
 from apps.core.htmx import page_or_part, wants_partial
 
@@ -51,11 +53,15 @@ def queue_context(actor: Actor, queue: Queue) -> dict[str, Any]:
         "queue": queue,
         "shown": queue.shown,
         "query": queue.query,
-        "summary": queue.summary,
-        "waiting_views": WAITING,
+        **summary_context(queue.summary),
         "saved_views": saved_views(actor, queue.shown),
         "quiet": quiet_for(actor) if is_quiet else None,
     }
+
+
+def summary_context(summary: QueueSummary) -> dict[str, Any]:
+    """What the line over the rows says while nothing is picked."""
+    return {"summary": summary, "counted": counted(summary), "waiting_views": WAITING}
 
 
 def stage_context(actor: Actor, approval: Approval, stage: str) -> dict[str, Any]:
@@ -75,6 +81,14 @@ def stage_context(actor: Actor, approval: Approval, stage: str) -> dict[str, Any
     if stage == "extend":
         return {"earliest": f"{localtime(approval.expires_at):%Y-%m-%dT%H:%M}"}
     return {}
+
+
+def _staged(actor: Actor, card: Card, stage: str, form: Form | None) -> dict[str, Any]:
+    """The card's foot opened at this verb; where that is not theirs any more, the words they had for it."""
+    if card.verbs.allows(stage):
+        return stage_context(actor, card.approval, stage)
+    words = form.data.get("comment") or form.data.get("reason") if form else ""
+    return {"stage": None, "draft": words}
 
 
 def saved_views(actor: Actor, shown: QueueFilter) -> dict[str, Any]:
@@ -108,7 +122,7 @@ def inbox_page(
     """The card for htmx; beside the queue, as a page, for everyone else."""
     context: dict[str, Any] = {"card": card, **more}
     if card and more.get("stage"):
-        context |= stage_context(actor, card.approval, str(more["stage"]))
+        context |= _staged(actor, card, str(more["stage"]), more.get("form"))
     if not wants_partial(request):
         queue = queue or queue_for(actor, shown_by(request))
         context = {**queue_context(actor, queue), "undoable": undoable_of(actor), "open": card is not None, **context}

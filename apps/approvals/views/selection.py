@@ -1,5 +1,6 @@
 """Picking many and deciding them at once: the line that says what was picked, and what became of each row."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +22,9 @@ from apps.approvals.selection import picked_among, picked_of, selection_for
 from apps.approvals.services import bulk
 from apps.approvals.services.queue import change_selection
 from apps.approvals.services.queue import select as freeze
-from apps.approvals.tabs import WAITING
-from apps.approvals.views.parts import inbox_page, proof_url, shown_by
+from apps.approvals.standing import read_once
+from apps.approvals.tabs import counted
+from apps.approvals.views.parts import inbox_page, proof_url, shown_by, summary_context
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
@@ -41,22 +43,33 @@ def select(request: HttpRequest) -> HttpResponse:
         token = {"selection": str(selection.id)} if selection else {}
         return redirect(shown.url(reverse("inbox"), **token))
     everything = "all" in (request.POST.get("scope"), request.POST.get("reject")) or "all" in request.POST
-    bar = bar_context(actor, shown, selection, everything=everything, total=request.POST.get("total", ""))
+    is_counting = request.POST.get("scope") == "count"
+    bar = bar_context(actor, shown, selection, everything=everything, total=_total(request), is_exact=is_counting)
     return render(request, "approvals/_selection.html", bar)
+
+
+def _total(request: HttpRequest) -> str:
+    """How many there are, in the words the page had for it: they label a button and decide nothing."""
+    told = request.POST.get("total", "")
+    return told if re.fullmatch(r"[\d,]{1,12}\+?", told) else ""
 
 
 def _selected(request: HttpRequest, actor: Actor, shown: QueueFilter) -> Selection | None:
     """`scope` is what was pressed, `all` the selection of everything that rows are taken from or put back into."""
     verdict = Verdict.REJECT if "reject" in request.POST else Verdict.APPROVE
     scope = request.POST.get("reject") or request.POST.get("scope", "rows")
-    if scope == "none":
+    if scope in ("none", "count"):
         return None
-    if scope == "all":
-        return freeze(actor=actor, query=shown, verdict=verdict)
     picks = dict(_picks(request))
-    if (everything := parse_uuid(request.POST.get("all", ""))) is not None:
-        left_out = [row_id for row_id in ids_of(request.POST.getlist("look")) if row_id not in picks]
-        return change_selection(actor=actor, selection_id=everything, add=list(picks), remove=left_out)
+    everything = parse_uuid(request.POST.get("all", ""))
+    unticked = [row_id for row_id in ids_of(request.POST.getlist("look")) if row_id not in picks]
+    if scope == "all":
+        found = freeze(actor=actor, query=shown, verdict=verdict)
+        # the same again for another verdict: what was taken out of it stays out
+        taken_out = unticked if everything else []
+        return change_selection(actor=actor, selection_id=found.id, remove=taken_out) if taken_out else found
+    if everything is not None:
+        return change_selection(actor=actor, selection_id=everything, add=list(picks), remove=unticked)
     if not picks:
         return None
     return freeze(actor=actor, query=shown, ids=list(picks), versions=list(picks.values()), verdict=verdict)
@@ -70,20 +83,31 @@ def _picks(request: HttpRequest) -> list[tuple[UUID, int]]:
 
 
 def bar_context(
-    actor: Actor, shown: QueueFilter, selection: Selection | None, *, everything: bool = False, total: str = ""
+    actor: Actor,
+    shown: QueueFilter,
+    selection: Selection | None,
+    *,
+    everything: bool = False,
+    total: str = "",
+    is_exact: bool = False,
 ) -> dict[str, Any]:
-    """What the line above the list says: of the view, or of what was picked from it. `total` is how many the reader was
-    told there are; it labels a button and decides nothing.
+    """What the line above the list says: of the view, to the last one with `is_exact`; or of what was picked from it.
+    `total` is how many the reader was told there are.
     """
     context: dict[str, Any] = {"selection": selection, "query": query_of(shown), "shown": shown}
     if selection is None:
-        return {**context, "summary": summary_for(actor, shown), "waiting_views": WAITING}
+        return {**context, **summary_context(summary_for(actor, shown, is_exact=is_exact))}
+    picked = picked_of(selection)
+    matching = picked.count + sum(left_out.count for left_out in picked.left_out)
+    if everything and not total.replace(",", "").isdigit():
+        total = f"{matching:,}"
     return {
         **context,
-        "picked": picked_of(selection),
+        "picked": picked,
         "is_rejecting": selection.summary["verdict"] == Verdict.REJECT,
         "everything": everything,
-        "total": int(total) if total.isdigit() and len(total) < 10 else 0,
+        "total": total,
+        "is_part": total not in ("", f"{picked.count:,}"),
         "reasons": FeedbackReason.choices,
         "proof_url": proof_url(shown.url(reverse("inbox"))),
     }
@@ -100,7 +124,8 @@ def named_selection(actor: Actor, name: str, queue: Queue) -> dict[str, Any]:
         return {}
     ticked = picked_among(selection, [row.approval.id for row in queue.rows])
     everything = selection.summary["count"] > len(ticked)
-    bar = bar_context(actor, queue.shown, selection, everything=everything, total=str(queue.summary.count))
+    total = counted(queue.summary)
+    bar = bar_context(actor, queue.shown, selection, everything=everything, total=total)
     return {**bar, "picked_ids": ticked}
 
 
@@ -129,6 +154,7 @@ def vote(request: HttpRequest, selection_id: UUID) -> HttpResponse:
 
 
 @require_safe
+@read_once()
 def result(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
     """How far it is, and what became of each row."""
     person_of(request)
