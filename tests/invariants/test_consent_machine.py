@@ -8,7 +8,9 @@ nothing of their code reads the tables afterwards. `CONSENT_EXAMPLES=5000` plays
 import datetime as dt
 import os
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -34,6 +36,7 @@ from apps.halts import services as halts
 from apps.halts.models import Halt
 from apps.policies.services import publish_release
 from apps.registry.models import Process
+from tests.approvals.questions import newcomer
 from tests.conftest import Robot, actor, credit, settle_news
 from tests.fakes.erp import FakeErp
 from tests.world import PARAMETERS, POLICY
@@ -42,7 +45,7 @@ pytestmark = pytest.mark.django_db
 
 EXAMPLES = int(os.environ.get("CONSENT_EXAMPLES", "60"))
 STEPS = 14
-VOTERS = ("dana", "felix", "carla", "omar")
+VOTERS = ("dana", "felix", "nora", "carla", "omar")
 AMOUNTS = ("1280.00", "900.00", "6000.00", "100.00")
 
 # Up to 5,000 two of finance, above it one of finance and one of the CFO office.
@@ -52,7 +55,7 @@ TWO_OF_FINANCE = POLICY.replace(
 
 people = st.sampled_from(VOTERS)
 amounts = st.sampled_from(AMOUNTS)
-verdicts = st.sampled_from(("approve", "approve", "approve", "approve", "reject", "request_changes"))
+verdicts = st.sampled_from(("approve", "approve", "request_changes", "request_changes", "reject"))
 rarely, often = st.sampled_from((False, False, True)), st.sampled_from((True, True, False))
 
 
@@ -78,7 +81,10 @@ class Consent(RuleBasedStateMachine):
 
     # --- acts ---------------------------------------------------------------------------------------------------------
 
-    @initialize(amount=amounts, asked_by=st.sampled_from(("", "dana", "carla")))
+    @initialize(
+        amount=st.sampled_from(("1280.00", "900.00", "6000.00")),
+        asked_by=st.sampled_from(("", "dana", "dana", "carla")),
+    )
     def the_agent_asks(self, amount: str, asked_by: str) -> None:
         more = {"on_behalf_of": asked_by} if asked_by else {}
         answer = self.writer.call(amount, key="k-1", **more)
@@ -88,15 +94,26 @@ class Consent(RuleBasedStateMachine):
 
     @rule(who=people, verdict=verdicts, is_stale=rarely, undo=st.sampled_from((0, 0, 10)), is_told=often)
     def somebody_votes(self, who: str, verdict: str, is_stale: bool, undo: int, is_told: bool) -> None:
-        self._vote(who, verdict, self.seen_digests[0 if is_stale else -1] if self.seen_digests else "0" * 64, undo)
+        self._vote(who, verdict, self._seen(is_stale), undo)
         if is_told:
             settle_news()
 
-    @rule(who=st.permutations(VOTERS), undo=st.sampled_from((0, 10)))
-    def everybody_approves(self, who: list[str], undo: int) -> None:
-        """The one sequence that gets things done, so that most of what is played leads somewhere."""
+    # What gets things done comes up three times, so that much of what is played leads somewhere.
+
+    @rule(who=st.permutations(VOTERS))
+    def everybody_approves(self, who: list[str]) -> None:
         for name in who:
-            self._vote(name, "approve", self.seen_digests[-1] if self.seen_digests else "0" * 64, undo)
+            self._vote(name, "approve", self._seen(), 0)
+        settle_news()
+
+    @rule(who=st.permutations(VOTERS))
+    def everybody_approves_and_may_undo(self, who: list[str]) -> None:
+        for name in who:
+            self._vote(name, "approve", self._seen(), 10)
+
+    @rule(who=people, is_stale=rarely)
+    def somebody_approves(self, who: str, is_stale: bool) -> None:
+        self._vote(who, "approve", self._seen(is_stale), 0)
         settle_news()
 
     @rule()
@@ -146,21 +163,15 @@ class Consent(RuleBasedStateMachine):
         clock.shift(self.now)
 
     @rule()
-    def the_clocks_are_looked_at(self) -> None:
+    def the_worker_comes_by(self) -> None:
         approvals.settle_due()
         approvals.expire_due()
-
-    @rule()
-    def news_is_delivered(self) -> None:
         settle_news()
-
-    @rule()
-    def a_release_is_tried_again(self) -> None:
         gateway.release_tool_call(self._call().id)
 
-    @rule(mode=st.sampled_from(("hold", "stop")))
-    def omar_halts_the_agent(self, mode: str) -> None:
-        if Halt.objects.in_force().exists():
+    @rule(mode=st.sampled_from(("hold", "hold", "stop")), is_meant=rarely)
+    def omar_halts_the_agent(self, mode: str, is_meant: bool) -> None:
+        if not is_meant or Halt.objects.in_force().exists():
             return
         halts.place_halt(
             actor=actor("omar"),
@@ -178,8 +189,10 @@ class Consent(RuleBasedStateMachine):
             halts.lift_halt(actor=actor("omar"), halt_id=halt.id, reason="over")
         self.held_ledger = None
 
-    @rule()
-    def the_agent_takes_it_back(self) -> None:
+    @rule(is_meant=rarely)
+    def the_agent_takes_it_back(self, is_meant: bool) -> None:
+        if not is_meant:
+            return
         with suppress(MeshError), transaction.atomic():
             gateway.cancel_tool_call(actor=self.writer.actor, call_id=self._call().id)
 
@@ -206,6 +219,10 @@ class Consent(RuleBasedStateMachine):
             audit_of(call, call.approval, entry)
 
     # --- plumbing -----------------------------------------------------------------------------------------------------
+
+    def _seen(self, is_stale: bool = False) -> str:
+        """The digest of the card that was loaded last, or first."""
+        return self.seen_digests[0 if is_stale else -1] if self.seen_digests else "0" * 64
 
     def _vote(self, who: str, verdict: str, digest: str, undo: int) -> None:
         with suppress(MeshError):
@@ -244,6 +261,12 @@ def audit_of(call: ToolCall, approval: Approval, entry: dict[str, Any]) -> None:
     assert not set(behind) & set(approval.barred_people), "a maker was a checker"
     if call.on_behalf_of:
         assert call.on_behalf_of not in behind
+    raised_by = {
+        UUID(later.made_by.removeprefix("person:"))
+        for earlier, later in pairwise(call.versions.order_by("number"))
+        if later.made_by.startswith("person:") and (later.money_minor or 0) >= (earlier.money_minor or 0)
+    }
+    assert not set(behind) & raised_by, "who raised the amount approved it"
     for stage in approval.stages.all():
         seated = [vote for vote in votes if vote.stage_id == stage.id]
         assert len(seated) >= stage.quorum
@@ -254,6 +277,7 @@ def audit_of(call: ToolCall, approval: Approval, entry: dict[str, Any]) -> None:
 
 def test_no_sequence_of_acts_executes_what_consent_forbids(world: FakeErp, writer: Robot, erp: FakeErp) -> None:
     Consent.writer, Consent.erp = writer, erp
+    newcomer("nora", teams=("finance-approvers",))
     publish_release(
         policy_set="order-to-cash",
         process=Process.objects.get(slug="order-to-cash"),
