@@ -215,32 +215,27 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_DB_REUSE_MAX = 100
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+
+
+def _job(task: str, seconds: float) -> dict[str, object]:
+    """A task of the beat. One that no worker took up by the time of its next turns is not run twice afterwards."""
+    return {"task": f"apps.{task}", "schedule": seconds, "options": {"expires": max(5.0, 2 * seconds)}}
+
+
 CELERY_BEAT_SCHEDULE = {
-    "sweep-outbox": {"task": "apps.core.tasks.drain_outbox", "schedule": 1.0, "options": {"expires": 5}},
-    "forget-delivered-news": {"task": "apps.core.tasks.forget_delivered_news", "schedule": 3600.0},
-    "heartbeat": {"task": "apps.core.tasks.beat_heart", "schedule": 5.0, "options": {"expires": 10}},
-    "expire-approvals": {"task": "apps.approvals.tasks.expire_approvals", "schedule": 5.0, "options": {"expires": 10}},
-    "settle-approvals": {"task": "apps.approvals.tasks.settle_approvals", "schedule": 1.0, "options": {"expires": 5}},
-    "resume-bulk-votes": {
-        "task": "apps.approvals.tasks.resume_bulk_votes",
-        "schedule": 5.0,
-        "options": {"expires": 10},
-    },
-    "mark-milestones": {"task": "apps.approvals.tasks.mark_milestones", "schedule": 5.0, "options": {"expires": 10}},
-    "escalate-approvals": {
-        "task": "apps.approvals.tasks.escalate_approvals",
-        "schedule": 5.0,
-        "options": {"expires": 10},
-    },
-    "keep-clocks": {"task": "apps.gateway.tasks.keep_clocks", "schedule": 5.0, "options": {"expires": 10}},
-    "send-notifications": {"task": "apps.notifications.tasks.send_notifications", "schedule": 2.0, "options": {"expires": 5}},
-    "forget-old-notices": {"task": "apps.notifications.tasks.forget_old_notices", "schedule": 3600.0},
-    "recover-tool-calls": {"task": "apps.gateway.tasks.recover_tool_calls", "schedule": 1.0, "options": {"expires": 5}},
-    "sweep-external-approvals": {
-        "task": "apps.external.tasks.sweep_external_approvals",
-        "schedule": 5.0,
-        "options": {"expires": 10},
-    },
+    "sweep-outbox": _job("core.tasks.drain_outbox", 1),
+    "recover-tool-calls": _job("gateway.tasks.recover_tool_calls", 1),
+    "settle-approvals": _job("approvals.tasks.settle_approvals", 1),
+    "send-notifications": _job("notifications.tasks.send_notifications", 2),
+    "expire-approvals": _job("approvals.tasks.expire_approvals", 5),
+    "mark-milestones": _job("approvals.tasks.mark_milestones", 5),
+    "escalate-approvals": _job("approvals.tasks.escalate_approvals", 5),
+    "resume-bulk-votes": _job("approvals.tasks.resume_bulk_votes", 5),
+    "keep-clocks": _job("gateway.tasks.keep_clocks", 5),
+    "sweep-external-approvals": _job("external.tasks.sweep_external_approvals", 5),
+    "heartbeat": _job("core.tasks.beat_heart", 5),
+    "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
+    "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),
 }
 
 # --- API

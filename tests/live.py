@@ -71,6 +71,7 @@ class LiveConsole:
         self.credentials: dict[str, dict[str, str]] = {}
         self.passwords: dict[str, str] = {}
         self._secrets: dict[str, str] = {}
+        self._invoice_numbers = itertools.count(20_000)
 
     @property
     def _database(self) -> str:
@@ -264,6 +265,18 @@ class LiveConsole:
         with self.erp() as erp:
             answer = erp.post("/invoices/import", json={"invoices": invoices})
             assert answer.status_code == 200, answer.text
+
+    def bill_new(self, count: int = 1) -> list[int]:
+        """Bill invoices that nobody has used; their numbers."""
+        numbers = list(itertools.islice(self._invoice_numbers, count))
+        self.bill(*numbers)
+        return numbers
+
+    def posted(self, *numbers: int) -> list[tuple[str, str, str]]:
+        """(invoice, kind, amount) of every posting on these invoices, oldest first."""
+        invoices = {f"INV-{number}" for number in numbers}
+        names = ("invoice_id", "kind", "amount")
+        return [tuple(entry[name] for name in names) for entry in self.ledger() if entry["invoice_id"] in invoices]
 
     def agent(self, slug: str) -> httpx.Client:
         """An agent's program, signed in."""

@@ -192,7 +192,8 @@ def refusal_of_standing(standing: Standing, ballot: Ballot, verdict: str) -> Mes
     if not standing.may_vote_in(approval.process_id):
         return NotAllowed("permission.missing", f"You may not {DOES[APPROVE]} in {approval.process.name}.")
     if any(
-        stand_in.receiver in approval.barred_people and stand_in.until > approval.requested_at
+        stand_in.receiver in approval.barred_people
+        and stand_in.stood_in_for(approval=approval.id, process=approval.process_id, since=approval.requested_at)
         for stand_in in standing.stand_ins
     ):
         return NotAllowed("approval.own_request", "Someone who may vote for you asked for this, so it is not yours.")

@@ -110,6 +110,12 @@ class Queue:
         return self.shown.view
 
     @property
+    def badge(self) -> str:
+        """What waits for this person, for the rail: the first tab's count, and nothing for none."""
+        count = self.tabs[0].count
+        return "" if count in (None, "0") else str(count)
+
+    @property
     def is_waiting(self) -> bool:
         """Whether its rows are there to be decided."""
         return self.view in WAITING

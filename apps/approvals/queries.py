@@ -180,7 +180,12 @@ def carried_by(standing: Standing) -> Q:
     if standing.approves_in is not None:
         condition &= Q(process__in=standing.approves_in)
     for stand_in in standing.stand_ins:
-        condition &= ~Q(barred_people__contains=[stand_in.receiver], requested_at__lt=stand_in.until)
+        theirs = Q(barred_people__contains=[stand_in.receiver], requested_at__lt=stand_in.until)
+        if stand_in.process is not None:
+            theirs &= Q(process=stand_in.process)
+        if stand_in.approval is not None:
+            theirs &= Q(pk=stand_in.approval)
+        condition &= ~theirs
     if standing.limits:
         within = ~Q(process__in=standing.limits) | Q(money_minor=None)
         for process, amounts in standing.limits.items():

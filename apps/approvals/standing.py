@@ -27,13 +27,18 @@ Amounts = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """`receiver` could vote for this person within that time. What a stand-in asked for, the person they stand in for
-    does not decide (I5).
+    """`receiver` could vote for this person until then, in that process and on that approval where one is named. What a
+    stand-in asked for, the person they stand in for does not decide (I5).
     """
 
     receiver: UUID
-    since: dt.datetime
     until: dt.datetime
+    process: UUID | None
+    approval: UUID | None
+
+    def stood_in_for(self, *, approval: UUID, process: UUID, since: dt.datetime) -> bool:
+        """Whether the receiver could have voted for this person on that approval at any time since then."""
+        return self.until > since and self.process in (None, process) and self.approval in (None, approval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,6 @@ def _stand_ins_of(people: Collection[UUID]) -> dict[UUID, list[StandIn]]:
     found: dict[UUID, list[StandIn]] = defaultdict(list)
     given = Delegation.objects.filter(Q(giver__in=people), starts_at__lte=clock.now())
     until = Coalesce(Least("ends_at", "ended_at"), "ends_at")
-    for giver, receiver, since, end in given.values_list("giver_id", "receiver_id", "starts_at", until):
-        found[giver].append(StandIn(receiver, since, end))
+    for giver, *stand_in in given.values_list("giver_id", "receiver_id", until, "process_id", "approval_id"):
+        found[giver].append(StandIn(*stand_in))
     return found

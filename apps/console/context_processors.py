@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.requests import actor_or_none
-from apps.approvals.queries import approvals_in_view
+from apps.approvals.queries import MOST_COUNTED, approvals_in_view
 from apps.core.actor import Actor
 from apps.halts.models import Halt, Mode
 from apps.halts.queries import halts_visible_to
@@ -69,7 +69,7 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
                 "url": reverse(section.url_name),
                 "icon": section.icon,
                 "current": request.path.startswith(section.prefix),
-                "count": approvals_in_view(actor, "mine").count() if section.url_name == "inbox" else None,
+                "count": _waiting_for(actor) if section.url_name == "inbox" else None,
                 "key": section.key,
                 "ready": True,
             }
@@ -77,6 +77,11 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
         ]
         for group in RAIL
     ]
+
+
+def _waiting_for(actor: Actor) -> int:
+    """Counted as far as a badge tells."""
+    return approvals_in_view(actor, "mine").order_by()[: MOST_COUNTED + 1].count()
 
 
 def _banner(actor: Actor | None) -> list[dict[str, Any]]:

@@ -64,12 +64,12 @@ class Looker:
         """The next act on the page is refused with this status, and the browser will say so."""
         self._expected_status = status
 
-    def look(self, name: str) -> None:
+    def look(self, name: str, *, widths: tuple[int, ...] = (DESK, PHONE)) -> None:
         """At the page as it stands: wide and narrow, light and dark."""
         self.looked.append(name)
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(AXE)
-        for width in (DESK, PHONE):
+        for width in widths:
             self.page.set_viewport_size({"width": width, "height": HEIGHT})
             for scheme, options in (("light", OPTIONS), ("dark", COLOURS_ALONE)):
                 self.page.emulate_media(color_scheme=scheme)

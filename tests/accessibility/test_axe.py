@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from apps.approvals import services as approvals
+from apps.approvals.models import Approval, ApprovalState
 from apps.halts import services as halts
-from tests.accessibility.looking import Looker
+from tests.accessibility.looking import DESK, HEIGHT, Looker
 from tests.conftest import Robot, actor, parked, settle_news
 from tests.fakes.erp import FakeErp
 
@@ -39,6 +40,9 @@ def test_pages_of_a_stranger_and_of_a_quiet_day(looker: Looker, world: FakeErp) 
     looker.sign_in("dana")
     for path in ("/inbox/", "/inbox/?view=all", "/runs/", "/agents/", "/halts/", "/audit/"):
         looker.at(path, name=f"{path} empty")
+    for view in ("team", "delegated", "snoozed", "decided"):
+        looker.at(f"/inbox/?view={view}", name=f"{view} empty")
+    looker.at("/inbox/?q=nothing", name="a search without result")
     looker.at("/nowhere/", status=404)
     looker.expect_refusal(403)
     looker.page.evaluate(SEND_AN_OLD_FORM, "/halts/")
@@ -57,28 +61,97 @@ def test_pages_of_a_busy_day(looker: Looker, writer: Robot, erp: FakeErp) -> Non
     looker.at("/audit/")
     looker.at(f"/inbox/{done.approval_id}/?view=decided", name="a decided card")
 
-    looker.go("/inbox/")
+    calm = _card_with(risk="medium", is_reversible=True)
+    looker.go(calm)
     card = page.get_by_role("region", name="Approval")
     card.get_by_text("Agent's statement").click()
-    card.locator("details.reject > summary").click()
+    card.get_by_role("button", name="Reject", exact=True).click()
     looker.expect_refusal(422)
     card.get_by_role("button", name="Reject", exact=True).click()
     expect(card.get_by_text("Say why")).to_be_visible()
     looker.look("a rejection without a reason")
 
-    looker.go("/inbox/")
+    looker.go(calm)
     looker.expect_refusal(409)
     page.evaluate("() => document.querySelector('#card input[name=digest]').value = '0'.repeat(64)")
-    card.get_by_role("button", name="Approve").click()
+    card.get_by_role("button", name="Approve", exact=True).click()
     expect(card.get_by_role("alert")).to_be_visible()
     looker.look("a stale vote")
 
-    looker.go("/inbox/")
-    card.get_by_role("button", name="Approve").click()
+    looker.go(calm)
+    card.get_by_role("button", name="Approve", exact=True).click()
     expect(page.get_by_role("status").first).to_contain_text("Approved")
     looker.look("after a vote, with its toast")
 
     assert "\n".join(looker.found) == ""
+
+
+def test_the_inbox_at_work(looker: Looker, writer: Robot, erp: FakeErp) -> None:
+    """Each form behind a verb, the sheets, the selection, what is new, what was decided elsewhere, the result."""
+    _a_busy_day(writer, erp)
+    page = looker.page
+    looker.sign_in("dana")
+    card = page.get_by_role("region", name="Approval")
+    calm = _card_with(risk="medium", is_reversible=True)
+    for verb in ("Ask for changes", "Delegate", "Snooze", "Escalate", "More time"):
+        looker.go(calm)
+        card.get_by_role("button", name=verb, exact=True).click()
+        expect(card.get_by_role("link", name="Cancel")).to_be_visible()
+        looker.look(f"the form behind {verb}")
+
+    looker.go("/inbox/")
+    card.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    looker.look("the sheet that restates")
+    looker.at(f"{_card_with(risk='high')}confirm/", name="the restatement as a page")
+    for name in ("Filter", "Save this view"):
+        looker.go("/inbox/?risk=medium&sort=amount")
+        if name == "Save this view":
+            page.locator("summary", has_text="Saved views").click()
+            # on a phone an open menu hides half a button, which is what menus do and axe counts
+            looker.look("the menu of saved views", widths=(DESK,))
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        looker.look(f"the sheet {name}")
+    looker.at("/inbox/filter/?risk=high")
+    looker.at("/inbox/views/?risk=high")
+
+    looker.go("/inbox/")
+    page.get_by_role("checkbox", name="Select this page").check()
+    expect(page.locator("#selection")).to_contain_text("left out")
+    looker.look("a selection")
+    page.get_by_role("button", name="Reject selected").click()
+    expect(page.get_by_label("Reason")).to_be_visible()
+    looker.look("a selection about to be rejected")
+    page.get_by_role("button", name="Back", exact=True).click()
+    expect(page.get_by_role("button", name="Approve selected")).to_be_visible()
+    _others_work(writer)
+    looker.page.mouse.move(200, 200)
+    expect(page.get_by_text("Rejected by Felix Braun")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    looker.look("what others did meanwhile")
+    page.set_viewport_size({"width": DESK, "height": HEIGHT})
+    page.get_by_role("button", name="All columns").click()
+    looker.look("all columns")
+    page.get_by_role("button", name="Approve selected").click()
+    expect(page.get_by_role("region", name="Result")).to_be_visible()
+    looker.look("the result of a selection")
+
+    assert "\n".join(looker.found) == ""
+
+
+def _card_with(**conditions: Any) -> str:
+    """The address of the first card like this."""
+    found = Approval.objects.filter(state=ApprovalState.PENDING, **conditions).earliest("id")
+    return f"/inbox/{found.id}/"
+
+
+def _others_work(writer: Robot) -> None:
+    gone = Approval.objects.filter(state=ApprovalState.PENDING, risk="medium", settles_at=None).latest("id")
+    approvals.cast_vote(
+        actor=actor("felix"), approval_id=gone.id, verdict="reject", digest=gone.digest, reason_code="duplicate"
+    )
+    parked(writer, "820.00", key="late")
 
 
 def test_pages_with_halts_in_force(looker: Looker, writer: Robot, erp: FakeErp) -> None:

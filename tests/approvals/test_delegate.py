@@ -11,6 +11,7 @@ from apps.approvals.models import Approval, Delegation
 from apps.approvals.queries import approvals_in_view, approvals_visible_to
 from apps.core import clock
 from apps.core.errors import MeshError
+from apps.registry.models import Process
 from tests.approvals.questions import ask, newcomer, state_of, vote
 from tests.conftest import actor, person
 from tests.fakes.erp import FakeErp
@@ -254,3 +255,16 @@ def test_who_has_no_vote_has_none_to_lend() -> None:
     with pytest.raises(MeshError) as refusal:
         lend("omar", "dana")
     assert refusal.value.code == "delegation.nothing_to_lend"
+
+
+def test_a_delegation_of_one_approval_bars_nobody_from_another() -> None:
+    lend("dana", "carla", approval_id=ask().id)
+    assert code_of("dana", ask(barred=("carla",))) == "cast"
+
+
+def test_a_delegation_in_one_process_bars_nobody_in_another() -> None:
+    lend("carla", "dana", process="order-to-cash")
+    delegation = Delegation.objects.get()
+    elsewhere = Process.objects.get(slug="procure-to-pay")
+    Delegation.objects.filter(id=delegation.id).update(process=elsewhere)
+    assert code_of("carla", ask("cfo-office:1", barred=("dana",))) == "cast"

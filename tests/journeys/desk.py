@@ -8,7 +8,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.access.scene import Scene
 
-TITLE = "heading"
 # What a page may not say in its console: everything but that a refusal was a refusal.
 REFUSAL = re.compile(r"status of (409|422|403) ")
 
@@ -59,14 +58,6 @@ class Desk:
     def box(self, number: int) -> Locator:
         """The box before the row that stands there, counted from 0."""
         return self.page.get_by_role("checkbox", name=re.compile("^Select: ")).nth(number)
-
-    def has_focus(self) -> str:
-        """What has focus, in a few words."""
-        return str(
-            self.page.evaluate(
-                "() => { const e = document.activeElement; return [e.tagName, e.id, e.textContent.trim().slice(0, 60)].join(' '); }"
-            )
-        )
 
     def moves_on_from(self, sentence: str) -> None:
         """The next card is there, or the queue is empty."""

@@ -61,7 +61,7 @@ def test_dana_approves_and_the_ledger_has_it_once(live: LiveConsole, page: Page)
     expect(card).to_contain_text("Larger credit memos need")
     if os.environ.get("RENEW_SCREENSHOT"):
         page.screenshot(path=str(SCREENSHOT), caret="initial")
-    card.get_by_role("button", name="Approve").click()
+    card.get_by_role("button", name="Approve", exact=True).click()
     expect(rows).to_have_count(1)
     expect(card.get_by_role("heading", level=2)).to_contain_text("INV-1043")
     expect(page.get_by_role("status").first).to_contain_text("Approved")
@@ -109,7 +109,7 @@ def test_the_same_by_keyboard_alone(live: LiveConsole, page: Page) -> None:
     expect(page).to_have_url(re.compile("/inbox/"))
     page.goto(call["approval"]["url"])
     page.keyboard.press("1")
-    expect(page.get_by_role("button", name="Approve")).to_be_focused()
+    expect(page.get_by_role("button", name="Approve", exact=True)).to_be_focused()
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("status").first).to_contain_text("INV-1050")
 

@@ -154,9 +154,7 @@ def withdraw_votes(*, actor: Actor, approval_ids: list[UUID]) -> list[VoteOutcom
     with transaction.atomic():
         approvals = locked_approvals(actor, approval_ids)
         found = dict(zip([approval.id for approval in approvals], _to_take_back(actor, approvals), strict=True))
-        _take_back(
-            actor, [(each, vote) for each in approvals if not isinstance(vote := found[each.id], MeshError)]
-        )
+        _take_back(actor, [(each, vote) for each in approvals if not isinstance(vote := found[each.id], MeshError)])
     return [_withdrawal(approval_id, found.get(approval_id) or _not_found()) for approval_id in approval_ids]
 
 

@@ -141,7 +141,9 @@ def vote(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     except Conflict as refusal:
         # stale, decided by someone else, expired: show what it is now, and keep the words the voter wrote
         now = approval_for(actor, approval_id)
-        return card_again(request, actor, successor_of(now) or now, status=refusal.status, notice=refusal, **draft)
+        newer = successor_of(now)
+        draft |= {"notice": refusal, "is_new_version": newer is not None}
+        return card_again(request, actor, newer or now, status=refusal.status, **draft)
     except NotAllowed as refusal:
         if refusal.code != STEP_UP:
             raise

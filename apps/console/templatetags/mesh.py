@@ -24,6 +24,7 @@ register = template.Library()
 
 SECOND = 1.0
 MINUTE = 60
+MOST_ON_A_BADGE = 1000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 # Below this a duration is told in milliseconds, below the next with one decimal.
@@ -67,6 +68,9 @@ STATES: dict[str, Look] = {
     "approved": Look(gettext_lazy("Approved"), "good", "check"),
     "approve": Look(gettext_lazy("Approved"), "good", "check"),
     "reject": Look(gettext_lazy("Rejected"), "bad", "thumbs-down"),
+    "changes_requested": Look(gettext_lazy("With the agent"), "wait", "reply"),
+    "request_changes": Look(gettext_lazy("Asked for changes"), "wait", "message-square-reply"),
+    "superseded": Look(gettext_lazy("Replaced"), "", "replace"),
     # a run, a span
     "open": Look(gettext_lazy("Under way"), "info", "play"),
     "ok": Look(gettext_lazy("Done"), "good", "check"),
@@ -134,6 +138,12 @@ def number(value: float | None) -> str:
 def capped(value: int, most: int) -> str:
     """A count for a badge: "14", and "99+" beyond the most it has room for."""
     return f"{number(most)}+" if value > most else number(value)
+
+
+@register.filter
+def badge(value: int) -> str:
+    """A count beside a word that says what is counted: nothing for none, "1,000+" at the most."""
+    return capped(value, MOST_ON_A_BADGE) if value else ""
 
 
 @register.filter

@@ -1,11 +1,12 @@
 // Focus survives every swap: what had it and has an id gets it back; what is gone hands it to its neighbour in the list,
-// or to the swapped part's [data-focus-home].
+// or to the swapped part's [data-focus-home]. So does what asked and is then gone, a notice with a way back.
 (() => {
   let held = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const active = document.activeElement;
     const target = event.detail.target;
-    if (!target || !active || active === document.body || !target.contains(active)) return;
+    const asked = event.detail.requestConfig?.elt;
+    if (!target || !active || active === document.body || !(target.contains(active) || asked?.contains(active))) return;
     const row = active.closest("tr");
     held = {
       id: active.id,

@@ -33,7 +33,8 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-open]");
     if (button) open(document.getElementById(button.dataset.open));
-    if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
+    const closer = event.target.closest("dialog [data-close]");
+    if (closer) event.preventDefault(), closer.closest("dialog").close(); // it may be a link, for pages without script
     if (event.target instanceof HTMLDialogElement) {
       const box = event.target.getBoundingClientRect();
       const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;

@@ -34,7 +34,10 @@
     if (!link) return;
     for (const other of link.closest("table").querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
     link.setAttribute("aria-current", "true");
-    const split = link.closest(".split");
-    if (split) split.dataset.open = "";
+  });
+  // not before the detail is that of this row
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const split = event.detail.requestConfig?.elt.closest?.(".split");
+    if (split && event.detail.target.matches?.(".split__detail")) split.dataset.open = "";
   });
 })();

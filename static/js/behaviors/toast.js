@@ -2,6 +2,7 @@
 // being read. Trouble that htmx meets becomes one too. A server shows one by HX-Trigger: {"toast": {"text": "…"}}.
 (() => {
   const LINGER = 8000; // ms; long enough for two sentences
+  const MOST = 3; // at a time; what is pushed out can still be undone in its card
   const region = () => document.getElementById("toasts");
   const linger = (toast) => {
     if (toast.dataset.seen || toast.getAttribute("role") === "alert" || toast.querySelector("form")) return;
@@ -36,23 +37,26 @@
     count(document);
     new MutationObserver((changes) => {
       for (const change of changes) for (const node of change.addedNodes) if (node.matches?.(".toast")) linger(node), count(node);
+      while (region().children.length > MOST) region().firstElementChild.remove();
     }).observe(region(), { childList: true });
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-dismiss]");
     if (button) button.closest(".toast").remove();
   });
-  document.addEventListener("htmx:beforeSwap", (event) => {
+  document.addEventListener("htmx:afterSwap", (event) => {
     const asked = event.detail.requestConfig?.elt;
-    if (event.detail.shouldSwap && asked?.matches?.("[data-undoes]")) asked.closest(".toast")?.remove();
+    if (asked?.matches?.("[data-undoes]") && !event.detail.xhr.getResponseHeader("HX-Retarget")) asked.closest(".toast")?.remove();
   });
   document.addEventListener("toast", (event) => say(event.detail.text || event.detail.value));
   // A refusal says itself where it wants to be read: swap it there although it is an error.
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.xhr.getResponseHeader("HX-Retarget")) event.detail.shouldSwap = true;
+    if (!event.detail.xhr.getResponseHeader("HX-Retarget")) return;
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
   });
   document.addEventListener("htmx:responseError", (event) => {
-    if (quiet(event) || event.detail.xhr.getResponseHeader("HX-Retarget")) return;
+    if (quiet(event)) return;
     const status = event.detail.xhr.status;
     say(status === 403 || status === 401 ? region().dataset.signedOut : `${region().dataset.failed} (${status})`);
   });
