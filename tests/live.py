@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,13 @@ def answers(url: str) -> bool:
         return False
 
 
+def _numbers() -> Iterator[int]:
+    """Where the tests run in several processes at once, these share one Valkey: each takes every so many-th pair."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return itertools.count(2 + 2 * process, 2 * processes)
+
+
 class LiveConsole:
     """One installation: its database, its processes, the order-to-cash systems behind it."""
 
@@ -57,7 +64,7 @@ class LiveConsole:
     template: tuple[str, str] | None = None
 
     # each installation has a broker and a cache of its own: two of the 16 numbered databases of a Valkey
-    numbers = itertools.count(2, 2)
+    numbers = _numbers()
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -1,4 +1,4 @@
-"""`./console test`: the whole suite on stores of its own."""
+"""`./console test`: the tests on stores of their own; the whole suite on two processors at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from meshconsole.local.stopping import StopRequest
 from meshconsole.local.throw_away import throw_away_environment
 
 
+# Two processes, each test file in one of them. What is asked for by name runs in one, so that it can be watched.
+WHOLE_SUITE = ["-n", "2", "--dist", "loadfile"]
+
+
 def main(arguments: list[str]) -> int:
     """pytest's exit code. Nothing it started is left, whichever way it ended."""
     browser = chromium.environment()
     stop = StopRequest().listen()
     with throw_away_environment(stop, settings="meshconsole.settings_test") as environment:
-        command = [sys.executable, "-m", "pytest", *arguments]
+        command = [sys.executable, "-m", "pytest", *(arguments or WHOLE_SUITE)]
         return attached.run(command, environment={**environment, **browser}, directory=CHECKOUT, stop=stop)

@@ -30,6 +30,8 @@ COUNT_HANDS = """
   addEventListener("keydown", (event) => { if (event.isTrusted && !isModifier(event.key)) hands.keys += 1; }, true);
   addEventListener("pointerdown", (event) => { if (event.isTrusted) hands.presses += 1; }, true);
 """
+# How long a browser is waited for: it shares the machine with a whole installation. The usual is Playwright's own.
+PATIENCE_MS, USUAL_PATIENCE_MS = 15_000, 5_000
 RULES = "/api/v1/processes/order-to-cash/approval-rules"
 
 
@@ -79,7 +81,7 @@ def _take_back_what_waits(live: LiveConsole) -> None:
 
 def _taken_back(chen: httpx.Client, agents: dict[str, httpx.Client]) -> int:
     """How many waited, until their agents took them back."""
-    shown = {"view": "all", "state": ["pending", "changes_requested"], "limit": 200}
+    shown: dict[str, Any] = {"view": "all", "state": ["pending", "changes_requested"], "limit": 200}
     waiting = chen.get("/api/v1/approvals", params=shown).json()["items"]
     for approval in waiting:
         agents[approval["agent"]].post(f"/api/v1/tool-calls/{approval['subject']['id']}/cancel")
@@ -115,6 +117,10 @@ class Seat(Desk):
     def sheet(self) -> Locator:
         return self.page.get_by_role("dialog")
 
+    def open(self, path: str = "/inbox/") -> "Seat":
+        self.page.goto(self.url + path)
+        return self
+
     def settled(self) -> None:
         """What was swapped in obeys htmx 20 ms after it is there. No person is faster; a test is."""
         expect(self.page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
@@ -136,7 +142,7 @@ class Seat(Desk):
             self.press("Tab")
             if target.evaluate("element => element === document.activeElement"):
                 return
-        pytest.fail(f"{most} times Tab did not reach {target}; focus is on: {self.has_focus()}")
+        pytest.fail(f"{most} times Tab did not reach {target}")
 
 
 @pytest.fixture
@@ -148,5 +154,7 @@ def seat(finance: LiveConsole, new_context: Callable[..., BrowserContext]) -> It
         seats.append(Seat(new_context(**screen).new_page(), finance, username))
         return seats[-1]
 
+    expect.set_options(timeout=PATIENCE_MS)
     yield take
+    expect.set_options(timeout=USUAL_PATIENCE_MS)
     assert [trouble for taken in seats for trouble in taken.trouble] == []
