@@ -43,7 +43,9 @@ def test_after_two_of_finance_the_cfo_office_lets_it_run(finance: LiveConsole, s
         assert agent.get(f"/api/v1/tool-calls/{call['id']}").json()["state"] == "awaiting_approval"
         assert finance.posted(number) == []
 
-        # it has come to her by itself
+        # it has come to her by itself; a page that nobody touched for a minute looks once a minute
+        carla.page.mouse.move(300, 300)
+        carla.page.mouse.move(320, 320)
         expect(carla.page.get_by_role("button", name="1 new")).to_be_visible()
         carla.press(".")
         expect(carla.rows).to_have_count(1)
