@@ -32,7 +32,7 @@ def record(actor: Actor, code: str, **line: Unpack[Line]) -> None:
 
 
 def record_many(entries: list[AuditEntry]) -> None:
-    """Append lines made by `entry`, in their order, in one statement; in the transaction of the changes they tell of."""
+    """Append lines made by `entry`, in their order, in one statement; in the transaction of the changes."""
     AuditEntry.objects.bulk_create(entries)
 
 

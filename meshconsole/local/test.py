@@ -9,7 +9,6 @@ from meshconsole.local.launch import CHECKOUT
 from meshconsole.local.stopping import StopRequest
 from meshconsole.local.throw_away import throw_away_environment
 
-
 # Two processes, each test file in one of them. What is asked for by name runs in one, so that it can be watched.
 WHOLE_SUITE = ["-n", "2", "--dist", "loadfile"]
 
