@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts.requests import actor_of, confirmed_at, person_of
 from apps.approvals.models import Approval
-from apps.approvals.queries import approval_for, cards_of, rules_for
+from apps.approvals.queries import approval_for, cards_of
 from apps.approvals.views.parts import proof_url
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted, Invalid, MeshError, NotAllowed
@@ -48,7 +48,7 @@ def edit_approval(request: HttpRequest, approval_id: UUID) -> HttpResponse:
             digest=form.cleaned_data["digest"],
             arguments=form.arguments,
             comment=form.cleaned_data["comment"],
-            undo_seconds=rules_for(approval.process).undo_seconds,
+            undo_seconds=None,
             dwell_seconds=form.cleaned_data["dwell"],
             confirmed_at=confirmed_at(request),
         )
@@ -99,10 +99,10 @@ def _page(
 def _new_card(request: HttpRequest, outcome: services.EditOutcome) -> HttpResponse:
     """The card of the new version: htmx fetches it into the place of the form, a plain form is sent on."""
     url = reverse("approval", args=[outcome.approval.id])
-    messages.success(request, outcome.sentence)
     if not wants_partial(request):
+        messages.success(request, outcome.sentence)
         return redirect(url)
     response = HttpResponse(status=204)
     response["HX-Location"] = json.dumps({"path": url, "target": "#card", "swap": "outerHTML"})
-    response["HX-Trigger"] = "refresh"
+    response["HX-Trigger"] = json.dumps({"refresh": True, "toast": {"text": outcome.sentence}})
     return response

@@ -53,7 +53,7 @@ def bulk_vote(
     reason_code: str = "",
     comment: str = "",
     confirmed_at: dt.datetime | None = None,
-    undo_seconds: int = 0,
+    undo_seconds: int | None = 0,
 ) -> BulkVote:
     """Vote on everything in one's selection. The first 500 have their outcome when this returns, the rest follow in the
     background, `RUNNING` until then.
@@ -95,7 +95,7 @@ def _same_again(before: BulkVote, verdict: str, reason_code: str) -> BulkVote:
     return before
 
 
-def _keep_terms(selection: Selection, confirmed_at: dt.datetime | None, undo_seconds: int) -> None:
+def _keep_terms(selection: Selection, confirmed_at: dt.datetime | None, undo_seconds: int | None) -> None:
     """What the voter said and proved when they pressed the button holds for the last portion as for the first."""
     is_confirmed = confirmed_at is not None and confirmed_at >= clock.now() - STEP_UP_LASTS
     selection.summary |= {"terms": {"is_confirmed": is_confirmed, "undo_seconds": undo_seconds}}

@@ -77,7 +77,7 @@ def cast_vote(
     digest: str,
     reason_code: str = "",
     comment: str = "",
-    undo_seconds: int = 0,
+    undo_seconds: int | None = 0,
     dwell_seconds: float | None = None,
     on_behalf_of: str | None = None,
     confirmed_at: dt.datetime | None = None,
@@ -86,9 +86,9 @@ def cast_vote(
     is written.
 
     A rejection ends the approval at once, a request for changes hands it to the agent, and the vote that fills the last
-    stage's quorum approves it: at once, or after `undo_seconds` where it can be undone and is not of high risk.
-    `on_behalf_of` is the user name of who delegated; without it the vote counts in one's own name where that is
-    possible. `confirmed_at` is when the voter last proved who they are.
+    stage's quorum approves it: at once, or after `undo_seconds` (None: as long as the process lets people) where it can
+    be undone and is not of high risk. `on_behalf_of` is the user name of who delegated; without it the vote counts in
+    one's own name where that is possible. `confirmed_at` is when the voter last proved who they are.
     """
     check_words(verdict, reason_code)
     cast = Cast(verdict, digest=digest, on_behalf_of=on_behalf_of, confirmed_at=confirmed_at)
@@ -110,7 +110,7 @@ def cast_votes(
     reason_code: str = "",
     comment: str = "",
     confirmed_at: dt.datetime | None = None,
-    undo_seconds: int = 0,
+    undo_seconds: int | None = 0,
 ) -> list[VoteOutcome]:
     """The same verdict on many approvals, each answering for itself, in one transaction and a fixed number of queries.
     Outcomes come in the order of the papers.
@@ -234,7 +234,7 @@ def _voter(actor: Actor) -> Voter:
 
 
 def _count(
-    actor: Actor, papers: list[BallotPaper], cast: Cast, reason_code: str, undo_seconds: int
+    actor: Actor, papers: list[BallotPaper], cast: Cast, reason_code: str, undo_seconds: int | None
 ) -> dict[UUID, Counted | MeshError]:
     """Lock what is voted on, in one order whoever locks, and ask the rules of each. Writes nothing."""
     voter = _voter(actor)
@@ -292,7 +292,7 @@ def _vote(
     )
 
 
-def _effect(ballot: Ballot, vote: Vote, standing: Standing, undo_seconds: int, now: dt.datetime) -> Counted:
+def _effect(ballot: Ballot, vote: Vote, standing: Standing, undo_seconds: int | None, now: dt.datetime) -> Counted:
     """What the vote does. One no outweighs any number of yes; only a full last stage approves."""
     if vote.verdict == Verdict.REJECT:
         return Counted(ballot, vote, ApprovalState.REJECTED, None, (), None)
@@ -309,7 +309,9 @@ def _effect(ballot: Ballot, vote: Vote, standing: Standing, undo_seconds: int, n
     return Counted(ballot, vote, ApprovalState.APPROVED, _settles_at(ballot, undo_seconds, now), tuple(passed), None)
 
 
-def _settles_at(ballot: Ballot, undo_seconds: int, now: dt.datetime) -> dt.datetime | None:
+def _settles_at(ballot: Ballot, undo_seconds: int | None, now: dt.datetime) -> dt.datetime | None:
+    if undo_seconds is None:
+        undo_seconds = ballot.rules.undo_seconds
     if undo_seconds <= 0 or not ballot.approval.is_reversible or ballot.approval.risk == Risk.HIGH:
         return None
     return now + dt.timedelta(seconds=min(undo_seconds, LONGEST_UNDO_SECONDS))

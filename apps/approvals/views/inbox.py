@@ -17,7 +17,7 @@ from apps.approvals.filters import QueueFilter
 from apps.approvals.forms import VoteForm
 from apps.approvals.inbox import Queue, default_view_of, query_of, queue_for
 from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
-from apps.approvals.queries import approval_for, cards_of, rules_for
+from apps.approvals.queries import approval_for, cards_of
 from apps.approvals.standing import read_once
 from apps.approvals.views.parts import (
     Undo,
@@ -56,7 +56,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         return inbox_page(request, actor, card, queue=queue, open=False, problems=problems, **picked)
     if request.GET.get("version") == queue.version:
         return unchanged()
-    if "look" in request.GET:
+    if "version" in request.GET:
         return _changed(request, actor, queue)
     context = {**queue_context(actor, queue), "problems": problems, "opened": _opened(request)}
     return page_or_part(request, "approvals/inbox.html", "approvals/_loaded.html", context)
@@ -135,7 +135,7 @@ def vote(request: HttpRequest, approval_id: UUID) -> HttpResponse:
             reason_code=form.cleaned_data["reason_code"],
             comment=form.cleaned_data["comment"],
             dwell_seconds=form.cleaned_data["dwell"],
-            undo_seconds=rules_for(found.process).undo_seconds,
+            undo_seconds=None,
             confirmed_at=confirmed_at(request),
         )
     except Conflict as refusal:

@@ -17,7 +17,7 @@ from apps.approvals.changes import ids_of
 from apps.approvals.filters import QueueFilter
 from apps.approvals.forms import BulkVoteForm
 from apps.approvals.inbox import Queue, query_of, queue_for, summary_for
-from apps.approvals.models import BulkVote, ConsentRules, FeedbackReason, Selection, Verdict
+from apps.approvals.models import BulkVote, FeedbackReason, Selection, Verdict
 from apps.approvals.selection import picked_among, picked_of, selection_for
 from apps.approvals.services import bulk
 from apps.approvals.services.queue import change_selection
@@ -148,7 +148,7 @@ def vote(request: HttpRequest, selection_id: UUID) -> HttpResponse:
         reason_code=form.cleaned_data["reason_code"],
         comment=form.cleaned_data["comment"],
         confirmed_at=confirmed_at(request),
-        undo_seconds=ConsentRules().undo_seconds,
+        undo_seconds=None,
     )
     return redirect(_result_url(request, started))
 

@@ -55,7 +55,7 @@ def edit_tool_call(
     digest: str,
     arguments: dict[str, Any],
     comment: str = "",
-    undo_seconds: int = 0,
+    undo_seconds: int | None = 0,
     dwell_seconds: float | None = None,
     confirmed_at: dt.datetime | None = None,
 ) -> EditOutcome:
