@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     say(report.machine_line())
     try:
-        small, large = _measured([SMALL, options.rows])
+        # the large one first: both are then measured close together, after the long writing
+        large, small = _measured([options.rows, SMALL])
     except Trouble as trouble:
         complain(str(trouble))
         return 1
