@@ -82,6 +82,13 @@ def world(db: None, world_file: Path, erp: FakeErp) -> FakeErp:
     return erp
 
 
+@pytest.fixture(autouse=True)
+def _the_world_first(request: pytest.FixtureRequest) -> None:
+    """Before any other fixture reads from it: which test flushed it before depends on who ran where."""
+    if request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("world")
+
+
 @dataclass(frozen=True)
 class Robot:
     """An agent with its token, as a program outside would be."""
