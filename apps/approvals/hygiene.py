@@ -16,7 +16,7 @@ from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet
 from django.utils import timezone
 
 from apps.approvals.models import ApprovalState, SecondOpinion, Verdict, Vote
-from apps.approvals.queries import approvals_visible_to
+from apps.approvals.queries import FOR, approvals_visible_to
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.registry.models import Process
@@ -30,7 +30,6 @@ ALARM_PERCENT = 98
 BURST_SECONDS = 60
 
 STANDS = Q(withdrawal=None)
-FOR = STANDS & Q(verdict=Verdict.APPROVE)
 LOOKED_AT = FOR & Q(approval__second_look__looked_at__isnull=False)
 
 # Whether a subject was undone later only the app above knows: by subject type, a query for the ids of those that were.

@@ -6,10 +6,12 @@ class GatewayConfig(AppConfig):
     label = "gateway"
 
     def ready(self) -> None:
-        from apps.approvals import subjects
+        from apps.approvals import hygiene, subjects
         from apps.core import outbox
         from apps.gateway.handlers import HANDLERS
+        from apps.gateway.queries import compensated_calls
         from apps.gateway.subject import TOOL_CALL
 
         outbox.register(HANDLERS)
         subjects.register(TOOL_CALL)
+        hygiene.register_undone(TOOL_CALL.name, compensated_calls)

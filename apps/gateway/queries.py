@@ -10,7 +10,7 @@ from apps.approvals.models import Approval
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, NotFound
 from apps.gateway.consent import SUBJECT_TYPE
-from apps.gateway.models import Decision, ToolCall
+from apps.gateway.models import CallState, Decision, ToolCall
 from apps.registry.queries import processes_visible_to
 
 
@@ -56,3 +56,8 @@ def decided_as(call: ToolCall) -> DecidedAs:
         return DecidedAs(first, first.obligations)
     version = call.versions.select_related("decision").get(number=call.version)
     return DecidedAs(version.decision, version.obligations)
+
+
+def compensated_calls() -> "QuerySet[ToolCall, Any]":
+    """The ids of what was carried out and had to be undone, for those who count it."""
+    return ToolCall.objects.filter(state=CallState.COMPENSATED).values("id")

@@ -31,9 +31,8 @@ from apps.approvals.services.votes import (
     cast_vote,
     cast_votes,
     refusal_of_vote,
-    withdraw_vote,
-    withdraw_votes,
 )
+from apps.approvals.services.withdrawals import withdraw_vote, withdraw_votes
 
 __all__ = [
     "BallotPaper",

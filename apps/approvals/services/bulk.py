@@ -26,7 +26,8 @@ from apps.approvals.models import (
 from apps.approvals.queries import approvals_visible_to, ballots_of
 from apps.approvals.selection import NEEDS_A_LOOK, bulk_vote_for, selection_for
 from apps.approvals.services.queue import open_selection
-from apps.approvals.services.votes import DONE, BallotPaper, cast_votes, withdraw_votes
+from apps.approvals.services.votes import DONE, BallotPaper, cast_votes
+from apps.approvals.services.withdrawals import withdraw_votes
 from apps.approvals.standing import voter_of
 from apps.audit import services as audit
 from apps.core import clock

@@ -14,17 +14,16 @@ from apps.approvals.events import (
     ApprovalOpened,
     ApprovalResolved,
     ApprovalVoted,
-    VoteWithdrawn,
 )
 from apps.approvals.models import Approval, ApprovalState, Risk, Stage, Verdict, Vote, VoteWithdrawal
-from apps.approvals.queries import approval_for, ballots_of, locked_approvals, recent_approve_count
+from apps.approvals.queries import ballots_of, locked_approvals, recent_approve_count
 from apps.approvals.services.oversight import draw_second_looks
 from apps.approvals.standing import Standing, Voter, voter_of
 from apps.approvals.telling import line, subject_of
 from apps.audit import services as audit
 from apps.core import clock, outbox
 from apps.core.actor import Actor
-from apps.core.errors import Conflict, MeshError, NotAllowed, NotFound
+from apps.core.errors import MeshError, NotAllowed, NotFound
 from apps.core.outbox import DomainEvent
 from apps.vault import services as vault
 from apps.vault.models import Payload
@@ -136,93 +135,8 @@ def refusal_of_vote(actor: Actor, approval: Approval, verdict: str = Verdict.APP
     return None
 
 
-def withdraw_vote(*, actor: Actor, approval_id: UUID) -> Approval:
-    """Take back one's last vote while it settles. Raises Conflict when there is nothing to take back any more."""
-    with transaction.atomic():
-        approval = approval_for(actor, approval_id, lock=True)
-        [found] = _to_take_back(actor, [approval])
-        if isinstance(found, MeshError):
-            raise found
-        _take_back(actor, [(approval, found)])
-    return approval
-
-
-def withdraw_votes(*, actor: Actor, approval_ids: list[UUID]) -> list[VoteOutcome]:
-    """The same for many, each answering for itself, in one transaction and a number of statements that does not grow
-    with them. Outcomes come in the order of the ids.
-    """
-    with transaction.atomic():
-        approvals = locked_approvals(actor, approval_ids)
-        found = dict(zip([approval.id for approval in approvals], _to_take_back(actor, approvals), strict=True))
-        _take_back(actor, [(each, vote) for each in approvals if not isinstance(vote := found[each.id], MeshError)])
-    return [_withdrawal(approval_id, found.get(approval_id) or _not_found()) for approval_id in approval_ids]
-
-
-def _withdrawal(approval_id: UUID, found: Vote | MeshError) -> VoteOutcome:
-    if isinstance(found, MeshError):
-        return VoteOutcome(approval_id, found.code, found.sentence)
-    return VoteOutcome(approval_id, DONE, vote_id=found.id)
-
-
-def _not_found() -> MeshError:
+def no_such_approval() -> MeshError:
     return NotFound("approval.not_found", "There is no such approval.")
-
-
-def _to_take_back(actor: Actor, approvals: list[Approval]) -> list[Vote | MeshError]:
-    """The vote of each that this person may take back now, or why there is none."""
-    votes = Vote.objects.filter(approval__in=approvals, withdrawal=None).select_related("stage").order_by("id")
-    last = {vote.approval_id: vote for vote in votes}
-    now = clock.now()
-    found: list[Vote | MeshError] = []
-    for approval in approvals:
-        vote = last.get(approval.id)
-        if approval.settles_at is None or approval.settles_at <= now or vote is None:
-            sentence = "Too late to undo: this has been released, or was never approved."
-            found.append(Conflict("approval.not_settling", sentence))
-        elif vote.voter_id != actor.known_id:
-            found.append(NotAllowed("approval.not_your_vote", "Only who cast the vote can take it back."))
-        else:
-            found.append(vote)
-    return found
-
-
-def _take_back(actor: Actor, votes: list[tuple[Approval, Vote]]) -> None:
-    """Withdrawals, stages, approvals, log and news. The rows of the approvals are locked."""
-    now = clock.now()
-    VoteWithdrawal.objects.bulk_create(VoteWithdrawal(vote=vote, withdrawn_at=now) for _, vote in votes)
-    by_position: dict[int, list[UUID]] = defaultdict(list)
-    alike: dict[tuple[UUID, UUID | None], list[UUID]] = defaultdict(list)
-    for approval, vote in votes:
-        by_position[vote.stage.position].append(approval.id)
-        alike[vote.stage.team_id, vote.on_behalf_of_id].append(approval.id)
-        given_back = {vote.voter_id, vote.on_behalf_of_id}
-        approval.spent_people = [person for person in approval.spent_people if person not in given_back]
-        approval.settles_at = None
-        approval.open_team_id = vote.stage.team_id
-        approval.version += 1
-    for position, approval_ids in by_position.items():
-        reopened = Stage.objects.filter(approval__in=approval_ids, position__gte=position)
-        reopened.filter(position__gt=position).update(carried_count=0)
-        reopened.update(passed_at=None)
-    for (team, giver), approval_ids in alike.items():
-        spent = _without(F("spent_people"), actor.known_id)
-        Approval.objects.filter(id__in=approval_ids).update(
-            spent_people=_without(spent, giver) if giver else spent,
-            settles_at=None,
-            open_team=team,
-            version=F("version") + 1,
-        )
-    audit.record_many(
-        [
-            line(actor, "approval.vote_withdrawn", approval, outcome=approval.state, data={"vote_id": str(vote.id)})
-            for approval, vote in votes
-        ]
-    )
-    outbox.add_many([VoteWithdrawn(**subject_of(approval), vote_id=str(vote.id)) for approval, vote in votes])
-
-
-def _without(people: F | Func, person: UUID) -> Func:
-    return Func(people, Value(person), function="array_remove", output_field=_SPENT)
 
 
 def _voter(actor: Actor) -> Voter:
@@ -248,7 +162,7 @@ def _count(
     for paper in papers:
         ballot = ballots.get(paper.approval_id)
         if ballot is None:
-            found[paper.approval_id] = NotFound("approval.not_found", "There is no such approval.")
+            found[paper.approval_id] = no_such_approval()
             continue
         own_cast = Cast(cast.verdict, paper.digest, paper.version, cast.on_behalf_of, cast.confirmed_at, given_lately)
         try:
@@ -395,7 +309,7 @@ def _move_approvals(votes: list[Counted], now: dt.datetime) -> None:
         changes: dict[str, object] = {
             "version": F("version") + 1,
             "spent_people": Func(
-                F("spent_people"), Value(spent_now, output_field=_SPENT), function="array_cat", output_field=_SPENT
+                F("spent_people"), Value(spent_now, output_field=SPENT), function="array_cat", output_field=SPENT
             ),
             "settles_at": first.settles_at,
             "open_team": first.opens.team_id if first.opens else None,
@@ -406,7 +320,7 @@ def _move_approvals(votes: list[Counted], now: dt.datetime) -> None:
         Approval.objects.filter(id__in=[counted.ballot.approval.id for counted in group]).update(**changes)
 
 
-_SPENT = Approval._meta.get_field("spent_people")
+SPENT = Approval._meta.get_field("spent_people")
 
 
 def _news(counted: Counted) -> list[DomainEvent]:
