@@ -19,6 +19,7 @@ from apps.approvals.queries import (
     VIEWS,
     approval_for,
     cards_of,
+    counted,
     stages_of,
     summary_of,
     votes_of,
@@ -63,7 +64,8 @@ class Approvals(APIView):
             size=page_size(request.query_params.get("limit")),
             order=shown.order(),
         )
-        summary = summary_of(approvals, is_capped=request.query_params.get("count") != "exact")
+        is_exact = request.query_params.get("count") == "exact"
+        summary = summary_of(approvals, count=None if is_exact else counted(approvals))
         cards = cards_of(page.items)
         return Response(
             {

@@ -104,8 +104,11 @@ def _ending(approval: Any, actor: Actor) -> Ending:
 
 def undoable_of(actor: Actor) -> list[Row]:
     """What this person approved a moment ago and may still take back."""
-    settling = approvals_visible_to(actor).filter(settles_at__gt=clock.now(), spent_people__contains=[actor.known_id])
-    mine = with_last_voter(settling).filter(last_voter_id=actor.known_id)
+    settling = Approval.objects.filter(settles_at__gt=clock.now(), spent_people__contains=[actor.known_id])
+    ids = list(settling.values_list("id", flat=True))
+    if not ids:
+        return []
+    mine = with_last_voter(approvals_visible_to(actor).filter(id__in=ids)).filter(last_voter_id=actor.known_id)
     return rows_of(list(mine.select_related(*DRAWN)[:MOST_UNDOABLE]), QueueFilter())
 
 

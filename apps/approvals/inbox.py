@@ -9,10 +9,19 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from apps.approvals.filters import Chip, QueueFilter
 from apps.approvals.models import Approval, ApprovalState, Delegation, SavedView, Vote
-from apps.approvals.queries import MOST_COUNTED, QueueSummary, cards_of, progress_of, summary_of
+from apps.approvals.queries import (
+    MOST_COUNTED,
+    QueueSummary,
+    cards_of,
+    counted,
+    progress_of,
+    summary_of,
+    waiting_count,
+)
 from apps.approvals.standing import loans_of, voter_of
 from apps.approvals.tabs import WAITING, Tab, tabs_for, view_url
 from apps.core import clock
@@ -72,6 +81,22 @@ class Row:
     def pick(self) -> str:
         """Its name in a selection, bound to the version that is shown (I15); "" where there is nothing to decide."""
         return f"{self.approval.id}:{self.approval.version}" if self.waits else ""
+
+    @property
+    def pick_label(self) -> str:
+        return _("Select: %(what)s") % {"what": self.sentence}
+
+    @property
+    def votes(self) -> str:
+        return f"{self.votes_given}/{self.votes_needed}"
+
+    @property
+    def votes_in_words(self) -> str:
+        return _("%(votes)s votes") % {"votes": self.votes}
+
+    @property
+    def is_paused(self) -> bool:
+        return self.approval.paused_at is not None
 
     @property
     def look(self) -> str:
@@ -162,7 +187,7 @@ def queue_for(actor: Actor, shown: QueueFilter, *, cursor: str | None = None) ->
     approvals = shown.apply(actor, voter=voter)
     page = page_of(approvals.select_related(*DRAWN), cursor=cursor, order=shown.order())
     rows = rows_of(page.items, shown)
-    summary = _summary(approvals, shown)
+    summary = _summary(actor, approvals, shown)
     return Queue(
         shown=shown,
         url=shown.url(reverse("inbox"), **({"after": cursor} if cursor else {})),
@@ -178,14 +203,15 @@ def queue_for(actor: Actor, shown: QueueFilter, *, cursor: str | None = None) ->
 def summary_for(actor: Actor, shown: QueueFilter, *, is_exact: bool = False) -> QueueSummary:
     """How many there are, and what they come to; to the last one where somebody asked for that."""
     approvals = shown.apply(actor)
-    return summary_of(approvals, is_capped=False) if is_exact else _summary(approvals, shown)
+    return summary_of(approvals) if is_exact else _summary(actor, approvals, shown)
 
 
-def _summary(approvals: QuerySet[Approval], shown: QueueFilter) -> QueueSummary:
+def _summary(actor: Actor, approvals: QuerySet[Approval], shown: QueueFilter) -> QueueSummary:
     """Of what is over there may be millions: counted as far as anybody reads, and not summed."""
+    is_whole = shown.view == "mine" and not shown.is_narrowed
+    count = waiting_count(actor) if is_whole else counted(approvals)
     if shown.view in WAITING:
-        return summary_of(approvals)
-    count = approvals.order_by()[: MOST_COUNTED + 1].count()
+        return summary_of(approvals, count=count)
     return QueueSummary(count=count, oldest=None, sums=[], is_exact=count <= MOST_COUNTED)
 
 

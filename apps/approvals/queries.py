@@ -1,7 +1,7 @@
 """Reading approvals: whose they are, what waits, what was shown."""
 
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,7 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.core.money import Money
+from apps.core.once import once
 from apps.registry.models import Process
 from apps.registry.queries import processes_visible_to
 from apps.vault import services as vault
@@ -46,6 +47,10 @@ def approvals_visible_to(actor: Actor, *, voter: Voter | None = None) -> QuerySe
     """
     if actor.is_agent:
         return Approval.objects.none()
+    return once(("approvals seen", actor), lambda: _seen_by(actor, voter))
+
+
+def _seen_by(actor: Actor, voter: Voter | None) -> QuerySet[Approval]:
     seen = Q(process__in=processes_visible_to(actor))
     if actor.is_person and (loans := voter.loans if voter else loans_of(actor)):
         seen |= reach_of(loans)
@@ -220,17 +225,23 @@ class QueueSummary:
     is_exact: bool = True
 
 
-def summary_of(approvals: QuerySet[Approval], *, is_capped: bool = True) -> QueueSummary:
-    """One query: money is summed per currency and never across. Uncapped it takes its time where there are many."""
+def counted(approvals: QuerySet[Approval]) -> int:
+    """How many there are; MOST_COUNTED and one for all that is more."""
+    return approvals.order_by()[: MOST_COUNTED + 1].count()
+
+
+def waiting_count(actor: Actor) -> int:
+    """What waits for this person, counted as far as a badge tells."""
+    return once(("waiting", actor), lambda: counted(approvals_in_view(actor, "mine")))
+
+
+def summary_of(approvals: QuerySet[Approval], *, count: int | None = None) -> QueueSummary:
+    """One query: money is summed per currency and never across. With their `count`, as `counted` tells it, none where
+    that is past MOST_COUNTED; without it, exact, which takes its time where there are many.
+    """
+    if count is not None and count > MOST_COUNTED:
+        return QueueSummary(count, None, [], is_exact=False)
     rows = approvals.order_by()
-    if is_capped:
-        few = list(rows.values_list("currency", "money_minor", "requested_at")[: MOST_COUNTED + 1])
-        if len(few) > MOST_COUNTED:
-            return QueueSummary(len(few), None, [], is_exact=False)
-        sums: Counter[str] = Counter()
-        for currency, minor, _ in few:
-            sums[currency] += minor or 0
-        return QueueSummary(len(few), min((at for _, _, at in few), default=None), _moneys(sums))
     groups = list(rows.values("currency").annotate(n=Count("id"), first=Min("requested_at"), total=Sum("money_minor")))
     return QueueSummary(
         count=sum(group["n"] for group in groups),

@@ -5,9 +5,7 @@ queue in `queries` both go by it.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +16,7 @@ from apps.accounts.models import Membership
 from apps.approvals.models import AuthorityLimit, Delegation, Stage
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.once import once
 from apps.registry.permissions import APPROVE
 from apps.registry.queries import holders_among
 
@@ -86,45 +85,27 @@ class Voter:
     loans: tuple[Loan, ...]
 
 
-_remembered: ContextVar[dict[UUID, Voter] | None] = ContextVar("remembered_voters", default=None)
-
-
-@contextmanager
-def read_once() -> Iterator[None]:
-    """Until the block ends a voter is read from the database once. For pages, whose parts all ask for the same; never
-    around a change.
-    """
-    before = _remembered.set({})
-    try:
-        yield
-    finally:
-        _remembered.reset(before)
-
-
 def voter_of(actor: Actor) -> Voter:
     """The person's standing and the delegations they hold. Not passed on: a giver counts with their own standing."""
-    remembered = _remembered.get()
-    if remembered is not None and actor.known_id in remembered:
-        return remembered[actor.known_id]
+    return once(("voter", actor.known_id), lambda: _read_voter(actor))
+
+
+def _read_voter(actor: Actor) -> Voter:
     delegations = _held_by(actor)
     standings = standings_of({actor.known_id, *(delegation.giver_id for delegation in delegations)})
-    voter = Voter(own=standings[actor.known_id], loans=_loans(delegations, standings))
-    if remembered is not None:
-        remembered[actor.known_id] = voter
-    return voter
+    return Voter(own=standings[actor.known_id], loans=_loans(delegations, standings))
 
 
 def loans_of(actor: Actor) -> tuple[Loan, ...]:
     """The delegations a person holds now; one query for the many who hold none."""
-    if (remembered := _remembered.get()) and actor.known_id in remembered:
-        return remembered[actor.known_id].loans
     delegations = _held_by(actor)
     givers = {delegation.giver_id for delegation in delegations}
     return _loans(delegations, standings_of(givers)) if givers else ()
 
 
 def _held_by(actor: Actor) -> list[Delegation]:
-    return list(in_force().filter(receiver_id=actor.known_id).select_related("giver").order_by("id"))
+    held = in_force().filter(receiver_id=actor.known_id).select_related("giver").order_by("id")
+    return once(("delegations held", actor.known_id), lambda: list(held))
 
 
 def _loans(delegations: list[Delegation], standings: dict[UUID, Standing]) -> tuple[Loan, ...]:

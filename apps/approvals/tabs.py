@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import Snooze
-from apps.approvals.queries import MOST_COUNTED, QueueSummary
+from apps.approvals.queries import MOST_COUNTED, QueueSummary, counted, waiting_count
 from apps.approvals.standing import Voter
 from apps.core import clock
 from apps.core.actor import Actor
@@ -53,10 +53,10 @@ def _count(actor: Actor, voter: Voter, view: str, shown: QueueFilter, summary: Q
     if view not in WAITING or _is_surely_empty(voter, view):
         return None
     if view == shown.view and not shown.is_narrowed:
-        count = summary.count
-    else:
-        count = QueueFilter(view=view).apply(actor, voter=voter).order_by()[: MOST_COUNTED + 1].count()
-    return capped(count)
+        return capped(summary.count)
+    if view == "mine":
+        return capped(waiting_count(actor))
+    return capped(counted(QueueFilter(view=view).apply(actor, voter=voter)))
 
 
 def _is_surely_empty(voter: Voter, view: str) -> bool:
@@ -71,7 +71,7 @@ def capped(count: int) -> str:
     return f"{count:,}" if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+"
 
 
-def counted(summary: QueueSummary) -> str:
+def in_words(summary: QueueSummary) -> str:
     """How many it counts, in words."""
     return f"{summary.count:,}" if summary.is_exact else capped(summary.count)
 

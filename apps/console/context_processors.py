@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.requests import actor_or_none
-from apps.approvals.queries import MOST_COUNTED, approvals_in_view
+from apps.approvals.queries import waiting_count
 from apps.core.actor import Actor
 from apps.halts.models import Halt, Mode
 from apps.halts.queries import halts_visible_to
@@ -69,7 +69,7 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
                 "url": reverse(section.url_name),
                 "icon": section.icon,
                 "current": request.path.startswith(section.prefix),
-                "count": _waiting_for(actor) if section.url_name == "inbox" else None,
+                "count": waiting_count(actor) if section.url_name == "inbox" else None,
                 "key": section.key,
                 "ready": True,
             }
@@ -79,31 +79,18 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
     ]
 
 
-def _waiting_for(actor: Actor) -> int:
-    """Counted as far as a badge tells."""
-    return approvals_in_view(actor, "mine").order_by()[: MOST_COUNTED + 1].count()
-
-
 def _banner(actor: Actor | None) -> list[dict[str, Any]]:
     """Every halt in force that this person may see; a stranger at the sign-in page learns that there are halts, not
     which.
     """
-    in_force = Halt.objects.in_force().order_by("-id")
+    in_force = list(Halt.objects.in_force().order_by("-id"))
+    if not in_force:  # nearly always: who sees which is asked only where there is one
+        return []
     if actor is None:
-        count = in_force.count()
-        return (
-            [
-                {
-                    "sentence": f"{count} halt{'s' if count > 1 else ''} in force.",
-                    "since": None,
-                    "url": None,
-                    "mode": "hold",
-                }
-            ]
-            if count
-            else []
-        )
-    halts = in_force.filter(id__in=halts_visible_to(actor).values("id"))
+        count = len(in_force)
+        sentence = f"{count} halt{'s' if count > 1 else ''} in force."
+        return [{"sentence": sentence, "since": None, "url": None, "mode": "hold"}]
+    seen = set(halts_visible_to(actor).filter(id__in=[halt.id for halt in in_force]).values_list("id", flat=True))
     return [
         {
             "sentence": _banner_sentence(halt),
@@ -111,7 +98,8 @@ def _banner(actor: Actor | None) -> list[dict[str, Any]]:
             "url": reverse("halt", args=[halt.id]),
             "mode": halt.mode,
         }
-        for halt in halts
+        for halt in in_force
+        if halt.id in seen
     ]
 
 

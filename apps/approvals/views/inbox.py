@@ -18,7 +18,6 @@ from apps.approvals.forms import VoteForm
 from apps.approvals.inbox import Queue, default_view_of, query_of, queue_for
 from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
 from apps.approvals.queries import approval_for, cards_of
-from apps.approvals.standing import read_once
 from apps.approvals.views.parts import (
     Undo,
     card_again,
@@ -33,6 +32,7 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, MeshError, NotAllowed
 from apps.core.htmx import page_or_part, unchanged, wants_partial
 from apps.core.ids import parse_uuid
+from apps.core.once import read_once
 
 # What the foot of a card can be opened at by its address.
 STAGES = ("reject", "request_changes", "delegate", "snooze", "escalate", "extend")

@@ -19,10 +19,10 @@ from apps.approvals.inbox import Queue, following, query_of, queue_for, quiet_fo
 from apps.approvals.models import Approval, SavedView
 from apps.approvals.queries import QueueSummary
 from apps.approvals.selection import views_of
-from apps.approvals.standing import read_once
-from apps.approvals.tabs import WAITING, counted
+from apps.approvals.tabs import WAITING, in_words
 from apps.core.actor import Actor
 from apps.core.htmx import page_or_part, wants_partial
+from apps.core.once import read_once
 
 PAGE, CARD = "approvals/inbox.html", "approvals/_card.html"
 PROVE = "/accounts/reauthenticate/"
@@ -61,7 +61,7 @@ def queue_context(actor: Actor, queue: Queue) -> dict[str, Any]:
 
 def summary_context(summary: QueueSummary) -> dict[str, Any]:
     """What the line over the rows says while nothing is picked."""
-    return {"summary": summary, "counted": counted(summary), "waiting_views": WAITING}
+    return {"summary": summary, "counted": in_words(summary), "waiting_views": WAITING}
 
 
 def stage_context(actor: Actor, approval: Approval, stage: str) -> dict[str, Any]:

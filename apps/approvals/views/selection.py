@@ -22,14 +22,14 @@ from apps.approvals.selection import picked_among, picked_of, selection_for
 from apps.approvals.services import bulk
 from apps.approvals.services.queue import change_selection
 from apps.approvals.services.queue import select as freeze
-from apps.approvals.standing import read_once
-from apps.approvals.tabs import counted
+from apps.approvals.tabs import in_words
 from apps.approvals.views.parts import inbox_page, proof_url, shown_by, summary_context
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.core.htmx import page_or_part, wants_partial
 from apps.core.ids import parse_uuid
+from apps.core.once import read_once
 
 
 @require_POST
@@ -124,7 +124,7 @@ def named_selection(actor: Actor, name: str, queue: Queue) -> dict[str, Any]:
         return {}
     ticked = picked_among(selection, [row.approval.id for row in queue.rows])
     everything = selection.summary["count"] > len(ticked)
-    total = counted(queue.summary)
+    total = in_words(queue.summary)
     bar = bar_context(actor, queue.shown, selection, everything=everything, total=total)
     return {**bar, "picked_ids": ticked}
 

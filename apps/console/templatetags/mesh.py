@@ -1,6 +1,7 @@
 """How values look: money, times, durations, states, icons. Every page uses these, so that one thing has one look."""
 
 import datetime as dt
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from babel.numbers import format_decimal
 from django import template
 from django.http import HttpRequest
 from django.template import Context
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -190,6 +192,12 @@ def ago(moment: dt.datetime | None) -> str:
 
 
 @register.filter
+def waited(since: dt.datetime) -> str:
+    """ "waited 22 min"."""
+    return _("waited %(time)s") % {"time": ago(since)}
+
+
+@register.filter
 def due_in(moment: dt.datetime | None) -> str:
     """How long until: "38 min", and "5 min late" after it."""
     if moment is None:
@@ -271,6 +279,19 @@ def icon(name: str, size: str = "medium") -> SafeString:
         return _icon(str(name), size)
     except icon_files.IconDoesNotExist:
         return _icon("circle", size)
+
+
+@register.simple_tag
+def part(template_name: str, **values: Hashable) -> SafeString:
+    """A part of a page that shows nothing but these few values: drawn once in each language, and remembered. For what
+    stands in every row of a list.
+    """
+    return _part(template_name, get_language() or "", tuple(values.items()))
+
+
+@lru_cache(maxsize=2048)
+def _part(template_name: str, language: str, values: tuple[tuple[str, Hashable], ...]) -> SafeString:
+    return render_to_string(template_name, dict(values))
 
 
 @register.filter
