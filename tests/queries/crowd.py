@@ -5,12 +5,13 @@ from typing import Any
 
 from apps.accounts import services as accounts
 from apps.approvals import services as approvals
+from apps.approvals.models import ConsentRules
 from apps.core import clock
 from apps.core.actor import system_actor
 from apps.halts import services as halts
 from apps.registry import services as registry
 from apps.registry.definitions import definition_of
-from apps.registry.models import Agent, Tool
+from apps.registry.models import Agent, Process, Tool
 from tests.access.scene import Scene
 from tests.conftest import actor, parked, person, robot_named
 
@@ -25,6 +26,9 @@ class Crowd:
     def __init__(self) -> None:
         self.scene = Scene()
         self.size = 0
+        # every approval is drawn for a second look, so that none costs more than another by chance
+        for process in Process.objects.all():
+            ConsentRules.objects.create(process=process, second_look_percent=100)
 
     def grow_to(self, size: int) -> None:
         for number in range(self.size, size):
