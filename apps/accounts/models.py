@@ -4,6 +4,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 
+from apps.core.generations import CONFIGURATION, begins_new
 from apps.core.ids import uuid7
 
 
@@ -38,6 +39,9 @@ class Team(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=120)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
+
+    class Meta:
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return self.name

@@ -1,4 +1,4 @@
-"""The outbox and the heartbeat: what has to be true after a crash of everything but the database."""
+"""The outbox, generations and the heartbeat: what has to be true after a crash of everything but the database."""
 
 from django.db import models
 
@@ -24,6 +24,16 @@ class OutboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.subject}"
+
+
+class Generation(models.Model):
+    """A mark that changes with every change of the tables that belong to it; see `apps.core.generations`."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    mark = models.UUIDField()
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Heartbeat(models.Model):

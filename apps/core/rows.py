@@ -1,5 +1,11 @@
-"""Reading and writing single rows on the path every governed call takes."""
+"""Reading and writing single rows on the path every governed call takes.
 
+Django builds and compiles a statement anew each time, which costs several times what PostgreSQL needs to carry it out.
+These build it once per model and shape. Signals, deferred fields and columns the database fills are for `save()`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -17,17 +23,80 @@ def sole(rows: "QuerySet[Any, R]") -> R | None:
     return next(iter(rows[:1]), None)
 
 
-def insert(row: Model) -> None:
-    """INSERT a new row whose key and defaults were made here. The statement is built once per model.
-
-    What `save()` does besides costs more than the statement itself: signals, deferred fields, a compiler made anew. A
-    row whose key or columns the database makes has to be saved the ordinary way.
-    """
-    sql, fields = _insert_of(type(row))
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+def key_of(model: type[Model], **where: Any) -> Any:
+    """The primary key of a row with these values, or None; of a unique key, the only one."""
+    sql, fields = _select_key(model, tuple(where))
     with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-    row._state.adding, row._state.db = False, connection.alias
+        cursor.execute(sql, _prepared(fields, where))
+        found = cursor.fetchone()
+    return found[0] if found else None
+
+
+def change(model: type[Model], changes: dict[str, Any], **where: Any) -> int:
+    """UPDATE the rows with these values, none of them None, and return how many those were."""
+    sql, fields = _update_of(model, tuple(changes), tuple(where))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*_prepared(fields, changes), *_prepared(fields[len(changes) :], where)])
+        return int(cursor.rowcount)
+
+
+def insert(*rows: Model) -> None:
+    """INSERT new rows whose keys and defaults were made here, in their order. Within `together` they wait for the next
+    statement of another kind.
+    """
+    statements = [_insert_values(row) for row in rows]
+    waiting = next((wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, _Waiting)), None)
+    if waiting is not None:
+        waiting.statements += statements
+    else:
+        _send(statements)
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Until the block ends, which is before the commit, rows that are inserted one after the other go to the database
+    in one message. Whatever else is asked of it meanwhile comes after them, as if each had been sent at once.
+    """
+    waiting = _Waiting()
+    with connection.execute_wrapper(waiting):
+        yield
+        waiting.send()
+
+
+class _Waiting:
+    """Statements that have not been sent; sends them before any other."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, list[Any]]] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        self.send()
+        return execute(sql, params, many, context)
+
+    def send(self) -> None:
+        statements, self.statements = self.statements, []
+        if statements:
+            _send(statements)
+
+
+def _send(statements: list[tuple[str, list[Any]]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(sql for sql, _ in statements), [value for _, values in statements for value in values])
+
+
+def _insert_values(row: Model) -> tuple[str, list[Any]]:
+    sql, fields = _insert_of(type(row))
+    return sql, [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+
+
+def _prepared(fields: list["Field[Any, Any]"], values: dict[str, Any]) -> list[Any]:
+    """The values as their columns take them, a row's key for a row; `fields` begins with theirs."""
+    return [
+        field.get_db_prep_save(value.pk if isinstance(value, Model) else value, connection)
+        for field, value in zip(fields[: len(values)], values.values(), strict=True)
+    ]
 
 
 @cache
@@ -37,3 +106,30 @@ def _insert_of(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
     columns = ", ".join(f'"{field.column}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
     return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({marks})', fields  # noqa: S608  our own names
+
+
+@cache
+def _select_key(model: type[Model], names: tuple[str, ...]) -> tuple[str, list["Field[Any, Any]"]]:
+    key, *fields = _fields(model, ("pk", *names))
+    sql = f'SELECT "{key.column}" FROM "{model._meta.db_table}" WHERE {_equal(fields, " AND ")} LIMIT 1'  # noqa: S608  our own names
+    return sql, fields
+
+
+@cache
+def _update_of(
+    model: type[Model], changed: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[str, list["Field[Any, Any]"]]:
+    changes, where = _fields(model, changed), _fields(model, names)
+    sql = f'UPDATE "{model._meta.db_table}" SET {_equal(changes, ", ")} WHERE {_equal(where, " AND ")}'  # noqa: S608  our own names
+    return sql, changes + where
+
+
+def _fields(model: type[Model], names: tuple[str, ...]) -> list["Field[Any, Any]"]:
+    fields: dict[str, Any] = {"pk": model._meta.pk}
+    for field in model._meta.local_concrete_fields:
+        fields[field.name] = fields[field.attname] = field
+    return [fields[name] for name in names]
+
+
+def _equal(fields: list["Field[Any, Any]"], between: str) -> str:
+    return between.join(f'"{field.column}" = %s' for field in fields)

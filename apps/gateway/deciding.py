@@ -5,10 +5,13 @@ dry runs alike.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from apps.core import clock
 from apps.core.canonical import digest
 from apps.core.errors import NotFound
+from apps.core.generations import CONFIGURATION, Moment
+from apps.core.memory import Remembered
 from apps.core.money import Money
 from apps.core.rows import insert, sole
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
@@ -29,19 +32,27 @@ class Granted:
     endpoint: ConnectorEndpoint | None
 
 
-def granted_tool(agent: Agent, tool_name: str) -> Granted:
+_grants: Remembered[tuple[UUID, str], Grant] = Remembered(CONFIGURATION, size=10_000)
+_endpoints: Remembered[tuple[UUID, str], ConnectorEndpoint] = Remembered(CONFIGURATION, size=2_000)
+
+
+def granted_tool(agent: Agent, tool_name: str, *, moment: Moment | None = None) -> Granted:
     """Raises NotFound both for an unknown tool and for one without a grant, in the same words (I13)."""
-    grant = sole(
-        Grant.objects.in_force(clock.now()).filter(agent=agent, tool__name=tool_name).select_related("tool__connector")
-    )
-    if grant is None:
+    grant = _grants.get((agent.id, tool_name), lambda: _read_grant(agent, tool_name), moment=moment)
+    if grant is None or not grant.is_in_force(clock.now()):
         raise NotFound("tool_not_found", f"This agent has no tool called {tool_name!r}.")
-    return Granted(tool=grant.tool, endpoint=endpoint_of(grant.tool, agent.environment))
+    return Granted(tool=grant.tool, endpoint=endpoint_of(grant.tool, agent.environment, moment=moment))
 
 
-def endpoint_of(tool: Tool, environment: str) -> ConnectorEndpoint | None:
+def _read_grant(agent: Agent, tool_name: str) -> Grant | None:
+    grants = Grant.objects.in_force(clock.now()).filter(agent=agent, tool__name=tool_name)
+    return sole(grants.select_related("tool__connector"))
+
+
+def endpoint_of(tool: Tool, environment: str, *, moment: Moment | None = None) -> ConnectorEndpoint | None:
     """Where the tool's system is reached in this environment, None where it is not set up."""
-    return sole(ConnectorEndpoint.objects.filter(connector_id=tool.connector_id, environment=environment))
+    endpoints = ConnectorEndpoint.objects.filter(connector_id=tool.connector_id, environment=environment)
+    return _endpoints.get((tool.connector_id, environment), lambda: sole(endpoints), moment=moment)
 
 
 def verdict_on(
@@ -51,6 +62,7 @@ def verdict_on(
     request: CallRequest,
     money: Money | None,
     run: Run | None,
+    moment: Moment | None = None,
     approved_by: tuple[str, ...] = (),
 ) -> Verdict:
     """Evaluate the active releases of this moment. Reads the database, writes nothing."""
@@ -70,7 +82,7 @@ def verdict_on(
         region=request.region,
         customer_tier=request.customer_tier,
     )
-    return decide(facts, active_releases(process_id=agent.process_id, environment=agent.environment))
+    return decide(facts, active_releases(process_id=agent.process_id, environment=agent.environment, moment=moment))
 
 
 def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment, stored_input: Payload) -> Decision:

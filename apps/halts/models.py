@@ -5,6 +5,7 @@ import datetime as dt
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.core.generations import HALTS, begins_new
 from apps.core.ids import uuid7
 from apps.registry.models import Environment
 
@@ -70,6 +71,7 @@ class Halt(models.Model):
                 | (~models.Q(scope_type=Scope.MESH) & models.Q(scope_id__isnull=False)),
             ),
         ]
+        triggers = begins_new(HALTS)
 
     def __str__(self) -> str:
         return f"{self.mode} of {self.scope_name}"
@@ -80,6 +82,10 @@ class Halt(models.Model):
         return (
             f"{Mode(self.mode).label.split(':')[0]} on {self.scope_name}: {ReasonCode(self.reason_code).label.lower()}."
         )
+
+    def is_in_force(self, now: dt.datetime) -> bool:
+        """What `in_force` says of the row, of one that is not lifted; `now` is the database's."""
+        return self.mode == Mode.STOP or self.expires_at > now
 
     def effective_mode(self, now: dt.datetime) -> Mode:
         """A stop past its expiry is a hold."""

@@ -7,7 +7,9 @@ from django.db.models import Q, QuerySet
 
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
+from apps.core.generations import HALTS, Moment, read_moment
 from apps.core.ids import parse_uuid
+from apps.core.memory import Remembered
 from apps.halts.models import Halt, Mode, Scope
 from apps.registry.models import Agent, Grant, Process, Tool
 from apps.registry.queries import agents_visible_to, processes_visible_to, tools_visible_to
@@ -23,15 +25,23 @@ class Reach:
     tool_id: UUID
 
 
-def halts_over(reach: Reach) -> list[Halt]:
-    """Halts in force that cover the reach, strictest first. Under the shared lock this answer holds until the
-    transaction ends (I6).
+_in_force: Remembered[str, tuple[Halt, ...]] = Remembered(HALTS, size=100)
+
+
+def halts_over(reach: Reach, *, moment: Moment | None = None) -> list[Halt]:
+    """Halts in force that cover the reach, strictest first. Under the shared lock, with no moment or one that was read
+    under it, this answer holds until the transaction ends (I6).
     """
-    # few are ever in force, and ids are unique across what they can name: chosen here, the query stays a simple one
+    moment = moment or read_moment()
+    # few are ever in force, and ids are unique across what they can name
     scope_ids = {None, reach.process_id, reach.agent_id, reach.tool_id}
-    in_force = Halt.objects.in_force().filter(environment=reach.environment)
-    halts = [halt for halt in in_force if halt.scope_id in scope_ids]
+    placed = _in_force.get(reach.environment, lambda: _read_in_force(reach.environment), moment=moment) or ()
+    halts = [halt for halt in placed if halt.scope_id in scope_ids and halt.is_in_force(moment.now)]
     return sorted(halts, key=lambda halt: (STRICTNESS[Mode(halt.mode)], halt.id))
+
+
+def _read_in_force(environment: str) -> tuple[Halt, ...]:
+    return tuple(Halt.objects.in_force().filter(environment=environment))
 
 
 STRICTNESS = {Mode.STOP: 0, Mode.HOLD: 1, Mode.DRAIN: 2}

@@ -18,8 +18,8 @@ from cedarpy import Decision, Entities, PolicySet, is_authorized, policies_to_js
 
 from apps.core.canonical import digest
 from apps.core.errors import Invalid
+from apps.core.memory import BoundedCache
 from apps.policies.arguments import Misfit, as_long, carry
-from apps.policies.cache import BoundedCache
 from apps.policies.cedar_text import TextError, parse_error, statements
 from apps.policies.obligations import (
     DEFAULT_EXPIRES_SECONDS,

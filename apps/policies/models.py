@@ -3,6 +3,7 @@
 import pgtrigger
 from django.db import models
 
+from apps.core.generations import CONFIGURATION, begins_new
 from apps.core.ids import uuid7
 from apps.registry.models import Environment, Process
 
@@ -53,6 +54,7 @@ class ActiveRelease(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["policy_set", "environment"], name="active_release_once")]
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return f"{self.release} in {self.environment}"

@@ -8,18 +8,26 @@ from uuid import UUID
 from django.db.models import Q
 
 from apps.accounts.models import Team
+from apps.core.generations import CONFIGURATION, Moment
+from apps.core.memory import Remembered
 from apps.policies.evaluation import LoadedRelease, cache_release, cached_release, load_release
 from apps.policies.models import ActiveRelease, PolicyRelease
 from apps.policies.validation import Known
 from apps.policies.verdicts import ReleaseRef, ToolFacts
 from apps.registry.models import Agent, Connector, Process, Tool
 
+_active: Remembered[tuple[UUID, str], tuple[LoadedRelease, ...]] = Remembered(CONFIGURATION, size=2_000)
 
-def active_releases(*, process_id: UUID, environment: str) -> tuple[LoadedRelease, ...]:
+
+def active_releases(*, process_id: UUID, environment: str, moment: Moment | None = None) -> tuple[LoadedRelease, ...]:
     """The releases that decide calls of this process here: the global one and the process's own, as far as there are
     any.
+    """
+    return _active.get((process_id, environment), lambda: _read_active(process_id, environment), moment=moment) or ()
 
-    One query for their ids; their text is fetched, in one more, only by a process that sees a release for the first
+
+def _read_active(process_id: UUID, environment: str) -> tuple[LoadedRelease, ...]:
+    """One query for their ids; their text is fetched, in one more, only by a process that sees a release for the first
     time.
     """
     whose = Q(policy_set__process=None) | Q(policy_set__process_id=process_id)

@@ -13,8 +13,8 @@ from typing import Any
 from cedarpy import Schema
 
 from apps.core.canonical import digest
+from apps.core.memory import BoundedCache
 from apps.policies.arguments import ArgumentShape, Scalar, SetOf, Shape, shape_of
-from apps.policies.cache import BoundedCache
 from apps.policies.parameters import CEDAR_TYPES, ParameterTypes
 from apps.policies.verdicts import ToolFacts
 

@@ -1,5 +1,6 @@
 """What the mesh knows of the business: processes, the agents that work in them, and the tools those may be granted."""
 
+import datetime as dt
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from django.db import models
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from apps.accounts.models import Team, User
+from apps.core.generations import CONFIGURATION, begins_new
 from apps.core.ids import uuid7
 from apps.registry.permissions import PERMISSIONS
 
@@ -37,6 +39,7 @@ class Process(models.Model):
 
     class Meta:
         permissions = PERMISSIONS
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return self.name
@@ -84,6 +87,9 @@ class Agent(models.Model):
     owner_team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="owned_agents")
     built_by = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="built_agents")
 
+    class Meta:
+        triggers = begins_new(CONFIGURATION)
+
     def __str__(self) -> str:
         return self.name
 
@@ -100,6 +106,9 @@ class AgentCredential(models.Model):
     made_by = models.CharField(max_length=160)
     made_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return self.client_id
@@ -118,6 +127,9 @@ class Connector(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=120)
     kind = models.CharField(max_length=20, default="http")
+
+    class Meta:
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return self.name
@@ -143,6 +155,7 @@ class ConnectorEndpoint(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["connector", "environment"], name="endpoint_once")]
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return f"{self.connector} in {self.environment}"
@@ -172,6 +185,9 @@ class Tool(models.Model):
     request = models.JSONField()
     input_schema = models.JSONField()
     output_schema = models.JSONField(null=True)
+
+    class Meta:
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return self.name
@@ -213,6 +229,11 @@ class Grant(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["agent", "tool"], name="grant_once", condition=models.Q(revoked_at=None)),
         ]
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return f"{self.agent} may use {self.tool}"
+
+    def is_in_force(self, now: dt.datetime) -> bool:
+        """What `in_force` says of the row."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)

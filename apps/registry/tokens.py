@@ -12,6 +12,8 @@ from django.core.signing import BadSignature, Signer
 from apps.core import clock
 from apps.core.actor import Actor, agent_actor
 from apps.core.errors import NotAuthenticated
+from apps.core.generations import CONFIGURATION
+from apps.core.memory import Remembered
 from apps.core.rows import sole
 from apps.registry.models import Agent, AgentCredential
 
@@ -19,6 +21,7 @@ PREFIX = "mca_"
 LIFETIME_SECONDS = 15 * 60
 # Not django's TimestampSigner: that one asks the machine for the time, and a test could not move it.
 SIGNER = Signer(salt="registry.agent-access-token")
+_standing: Remembered[UUID, AgentCredential] = Remembered(CONFIGURATION, size=2_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def is_access_token(token: str) -> bool:
 
 
 def agent_for_token(token: str) -> SignedInAgent:
-    """Who the token was given to, with process and teams, in one query. Raises NotAuthenticated and says why."""
+    """Who the token was given to, with process and teams. Raises NotAuthenticated and says why."""
     try:
         claims = SIGNER.unsign_object(token.removeprefix(PREFIX))
         credential_id = UUID(claims["credential"])
@@ -59,11 +62,12 @@ def agent_for_token(token: str) -> SignedInAgent:
         raise NotAuthenticated("token.invalid", "This access token was not given out here.") from None
     if claims["until"] <= clock.now().timestamp():
         raise NotAuthenticated("token.expired", "This access token has expired. Ask for a new one at /oauth/token.")
-    credential = sole(
-        AgentCredential.objects.filter(pk=credential_id, revoked_at=None).select_related(
-            "agent__process", "agent__owner_team", "agent__built_by"
-        )
-    )
+    credential = _standing.get(credential_id, lambda: _read(credential_id))
     if credential is None:
         raise NotAuthenticated("token.revoked", "The credential behind this access token was revoked.")
     return SignedInAgent(agent=credential.agent, credential=credential)
+
+
+def _read(credential_id: UUID) -> AgentCredential | None:
+    credentials = AgentCredential.objects.filter(pk=credential_id, revoked_at=None)
+    return sole(credentials.select_related("agent__process", "agent__owner_team", "agent__built_by"))

@@ -13,39 +13,16 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.ids import uuid7
 from apps.core.money import Money
-from apps.core.rows import insert
+from apps.core.rows import change, insert
 from apps.registry.models import Agent
 from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
 
 ENDS_BY_AGENT = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
-def open_run(
-    *,
-    agent: Agent,
-    actor: Actor,
-    title: str,
-    business_key: str = "",
-    idempotency_key: str = "",
-    is_implicit: bool = False,
-) -> Run:
-    """Begin a piece of work. Under a key the agent has used before it is the run that was begun then.
-
-    A run that a single call opened is `is_implicit` and ends with that call.
-    """
-    run = Run(
-        process_id=agent.process_id,
-        environment=agent.environment,
-        opened_by=agent,
-        title=title[:200],
-        business_key=business_key[:120],
-        idempotency_key=idempotency_key,
-        is_implicit=is_implicit,
-        call_count=1 if is_implicit else 0,
-    )
-    if is_implicit:
-        run.save(force_insert=True)
-        return run
+def open_run(*, agent: Agent, actor: Actor, title: str, business_key: str = "", idempotency_key: str = "") -> Run:
+    """Begin a piece of work. Under a key the agent has used before it is the run that was begun then."""
+    run = _new_run(agent, title, business_key=business_key, idempotency_key=idempotency_key)
     try:
         with transaction.atomic():
             run.save(force_insert=True)
@@ -54,6 +31,24 @@ def open_run(
         # the agent asks again because it does not know whether it was heard
         return Run.objects.select_related("process").get(opened_by=agent, idempotency_key=idempotency_key)
     return run
+
+
+def open_implicit_run(*, agent: Agent, title: str, business_key: str, started_at: dt.datetime) -> Run:
+    """The run of a single call, which ends with that call. `started_at` is by the database's clock."""
+    run = _new_run(agent, title, business_key=business_key, is_implicit=True, call_count=1, started_at=started_at)
+    insert(run)
+    return run
+
+
+def _new_run(agent: Agent, title: str, *, business_key: str, **columns: Any) -> Run:
+    return Run(
+        process=agent.process,
+        environment=agent.environment,
+        opened_by=agent,
+        title=title[:200],
+        business_key=business_key[:120],
+        **columns,
+    )
 
 
 def join_run(*, run_id: UUID, agent: Agent) -> Run:
@@ -92,7 +87,7 @@ def end_run(*, run: Run, state: str, actor: Actor) -> Run:
 
 def end_implicit_run(run_id: UUID, *, state: RunState) -> None:
     """End the run of a single call with that call. Whatever became of the run meanwhile, the call's end goes on."""
-    Run.objects.filter(id=run_id, state=RunState.OPEN, is_implicit=True).update(state=state, ended_at=clock.now())
+    change(Run, {"state": state, "ended_at": clock.now()}, id=run_id, state=RunState.OPEN, is_implicit=True)
 
 
 def halt_runs(runs: QuerySet[Run]) -> int:

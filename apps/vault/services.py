@@ -10,6 +10,7 @@ from uuid import UUID
 
 from apps.core import clock
 from apps.core.ids import uuid7
+from apps.core.rows import insert
 from apps.vault.models import Payload
 
 SALT_BYTES = 16
@@ -25,9 +26,11 @@ class Document:
 
 
 def store(*documents: Document) -> list[Payload]:
-    """Write the documents in one statement, in order, and return their rows."""
+    """Write the documents in one message, in order, and return their rows."""
     now = clock.now()
-    return Payload.objects.bulk_create([_payload(document, now) for document in documents])
+    payloads = [_payload(document, now) for document in documents]
+    insert(*payloads)
+    return payloads
 
 
 def _payload(document: Document, now: Any) -> Payload:

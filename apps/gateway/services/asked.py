@@ -6,6 +6,7 @@ from uuid import UUID
 from apps.accounts.models import User
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
+from apps.core.generations import Moment
 from apps.core.money import Money
 from apps.gateway import arguments as args
 from apps.gateway.deciding import Granted, granted_tool
@@ -15,7 +16,7 @@ from apps.registry.models import Agent, AgentCredential
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks for what: everything that does not depend on the moment."""
+    """Who asks for what, at which moment of the configuration and of the halts."""
 
     agent: Agent
     credential: AgentCredential
@@ -25,11 +26,12 @@ class Asked:
     money: Money | None
     arguments_digest: str
     on_behalf_of: UUID | None
+    moment: Moment
 
 
-def checked(agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Asked:
+def checked(agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest, *, moment: Moment) -> Asked:
     """Raises NotFound for a tool without a grant and Invalid for arguments that miss its schema; writes nothing."""
-    granted = granted_tool(agent, request.tool)
+    granted = granted_tool(agent, request.tool, moment=moment)
     args.check_arguments(granted.tool, request.arguments)
     return Asked(
         agent=agent,
@@ -40,6 +42,7 @@ def checked(agent: Agent, credential: AgentCredential, actor: Actor, request: Ca
         money=args.money_in(granted.tool, request.arguments),
         arguments_digest=args.arguments_digest(request.arguments),
         on_behalf_of=_person_behind(request.on_behalf_of),
+        moment=moment,
     )
 
 

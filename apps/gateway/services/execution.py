@@ -16,6 +16,7 @@ from django.db import transaction
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import ConnectorError, MeshError
+from apps.core.rows import change, together
 from apps.gateway.clients import call_connector, timeout_seconds
 from apps.gateway.deciding import Granted
 from apps.gateway.models import CallState, ToolCall
@@ -154,7 +155,7 @@ def settle(
     call = execution.call
     words = error.details.get("words", "") if error else ""
     body = {"words": words} if words else result
-    with transaction.atomic():
+    with transaction.atomic(), together():
         stored = vault.store(vault.Document(kind="call.result", body=body))[0] if body is not None else None
         ended = {
             "state": state,
@@ -174,10 +175,8 @@ def settle(
 
 def _update(call: ToolCall, changes: dict[str, Any], *, fenced: bool) -> bool:
     """Change the executing call, in the database and here. With `fenced` only when this is still its latest attempt."""
-    rows = ToolCall.objects.filter(id=call.id, state=CallState.EXECUTING)
-    if fenced:
-        rows = rows.filter(attempt_count=call.attempt_count)
-    if not rows.update(**changes):
+    fence = {"attempt_count": call.attempt_count} if fenced else {}
+    if not change(ToolCall, changes, id=call.id, state=CallState.EXECUTING, **fence):
         call.refresh_from_db(fields=["state", "error_code", "error_sentence", "result"])
         return False
     for name, value in changes.items():

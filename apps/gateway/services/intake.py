@@ -1,6 +1,7 @@
 """Intake: a call is asked for, decided and committed in one transaction without any network in it (I2)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import IntegrityError, transaction
 
@@ -9,7 +10,8 @@ from apps.approvals.models import Approval
 from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted
-from apps.core.rows import insert, sole
+from apps.core.generations import read_moment
+from apps.core.rows import insert, key_of, together
 from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import call_digest, explain_denial, granted_tool, record_decision, verdict_on
@@ -61,23 +63,27 @@ def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor
     """Decide the call and, when it is allowed, execute it. The same key with the same arguments is the same call again
     (I3).
     """
-    asked = checked(agent, credential, actor, request)
-    if (known := _known_call(asked)) is not None:
-        return known
+    take = partial(_take, agent=agent, credential=credential, actor=actor, request=request)
     try:
-        with transaction.atomic():
-            intake = _decide_and_commit(asked)
+        intake = take()
     except IntegrityError as error:
         if ONE_CALL_PER_KEY not in str(error):
             raise
         # the same key at the same instant: another request won, and its call is the answer to this one too
-        known = _known_call(asked)
-        if known is None:
-            raise
-        return known
+        intake = take()
     if intake.execution is not None:
         run_execution(intake.execution)
     return intake
+
+
+def _take(*, agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Intake:
+    """Under the shared halts lock: what is decided here is committed before any halt that is being placed answers
+    (I6).
+    """
+    with transaction.atomic(), together():
+        locks.take_shared(locks.HALTS)
+        asked = checked(agent, credential, actor, request, moment=read_moment())
+        return _known_call(asked) or _decide_and_write(asked)
 
 
 def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
@@ -95,14 +101,14 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
 
 def _known_call(asked: Asked) -> Intake | None:
     """The call that already holds this key. Raises Conflict when it was made with other arguments."""
-    holder = ToolCall.objects.filter(
+    # nearly every key is new: the call with all it refers to is read only where there is one
+    call_id = key_of(
+        ToolCall,
         agent_id=asked.agent.id,
         tool_id=asked.granted.tool.id,
         idempotency_key=asked.request.idempotency_key,
         holds_key=True,
     )
-    # nearly every key is new: the call with all it refers to is read only where there is one
-    call_id = sole(holder.values_list("id", flat=True))
     if call_id is None:
         return None
     call = ToolCall.objects.select_related("tool", "approval", "request", "result").get(id=call_id)
@@ -125,17 +131,20 @@ def _was_asked_for_with(call: ToolCall, arguments_digest: str) -> bool:
     return call.version > 1 and call.versions.filter(arguments_digest=arguments_digest).exists()
 
 
-def _decide_and_commit(asked: Asked) -> Intake:
-    """Under the shared halts lock: what is decided here is committed before any halt that is being placed answers
-    (I6).
-    """
-    locks.take_shared(locks.HALTS)
+def _decide_and_write(asked: Asked) -> Intake:
     run = _run_for(asked)
     halt = _halt_over(asked, run)
     if halt is not None:
         return _turn_away(asked, run, halt)
     started_at = clock.now()
-    verdict = verdict_on(agent=asked.agent, tool=asked.granted.tool, request=asked.request, money=asked.money, run=run)
+    verdict = verdict_on(
+        agent=asked.agent,
+        tool=asked.granted.tool,
+        request=asked.request,
+        money=asked.money,
+        run=run,
+        moment=asked.moment,
+    )
     outcome = Outcome(verdict.outcome)
     call, decision = _write(asked, run, verdict)
     tell_decision(call, decision, actor=asked.actor, code="tool_call.decided")
@@ -155,7 +164,7 @@ def _run_for(asked: Asked) -> Run:
         return runs.join_run(run_id=asked.request.run_id, agent=asked.agent)
     _, entity_id = args.entity_in(asked.granted.tool, asked.request.arguments)
     title = f"{asked.granted.tool.title} · {entity_id}" if entity_id else asked.granted.tool.title
-    return runs.open_run(agent=asked.agent, actor=asked.actor, title=title, business_key=entity_id, is_implicit=True)
+    return runs.open_implicit_run(agent=asked.agent, title=title, business_key=entity_id, started_at=asked.moment.now)
 
 
 def _halt_over(asked: Asked, run: Run) -> Halt | None:
@@ -166,7 +175,7 @@ def _halt_over(asked: Asked, run: Run) -> Halt | None:
         agent_id=asked.agent.id,
         tool_id=asked.granted.tool.id,
     )
-    for halt in halts_over(reach):
+    for halt in halts_over(reach, moment=asked.moment):
         if halt.mode != Mode.DRAIN or run.is_implicit or run.started_at >= halt.placed_at:
             return halt
     return None

@@ -1,0 +1,63 @@
+"""Generations: how a process knows that what it remembers of the database is still so, with one small read.
+
+Some tables are read by every governed call and changed a few times a day. Each belongs to a generation, a row with a
+mark. A trigger gives the row a new mark, never used before or again, with each statement that changes one of the
+tables and in the same transaction. So whoever reads a mark and has in memory what was read under that mark has what is
+committed; and inside a transaction, what that transaction itself has changed. No message takes part and no time: a
+change that is committed holds for the next decision on every node (I6).
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+import pgtrigger
+from django.db import connection
+
+# What people set up: teams, processes, agents and their credentials, connectors, tools, grants, active releases.
+CONFIGURATION = "configuration"
+# Apart, so that placing a halt never waits for somebody who is changing many rows of the above.
+HALTS = "halts"
+
+_MARKS = """
+    SELECT statement_timestamp(),
+        (SELECT mark FROM core_generation WHERE name = %s),
+        (SELECT mark FROM core_generation WHERE name = %s)
+"""
+_NEW_MARK = """
+    INSERT INTO core_generation (name, mark) VALUES ('{name}', gen_random_uuid())
+    ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark;
+    RETURN NULL;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The database's time, and the mark of each generation then. One without a mark remembers nothing."""
+
+    now: dt.datetime
+    marks: dict[str, UUID | None]
+
+
+def read_moment() -> Moment:
+    """In a transaction that holds a lock: what is true under that lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MARKS, [CONFIGURATION, HALTS])
+        [(now, configuration, halts)] = cursor.fetchall()
+    return Moment(now, {CONFIGURATION: configuration, HALTS: halts})
+
+
+def begins_new(generation: str) -> list[pgtrigger.Trigger]:
+    """The triggers of a model whose changes begin a new generation. They act before the statement, so that everyone
+    waits for the generation's row first and no two can wait for each other.
+    """
+    changes = pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate
+    return [
+        pgtrigger.Trigger(
+            name=f"new_{generation}",
+            level=pgtrigger.Statement,
+            when=pgtrigger.Before,
+            operation=changes,
+            func=_NEW_MARK.format(name=generation),
+        )
+    ]

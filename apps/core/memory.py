@@ -1,0 +1,69 @@
+"""What a process keeps in memory of things that are dear to make or to read."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from apps.core.generations import Moment, read_moment
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class BoundedCache(Generic[K, V]):
+    """Keeps the `size` values used last, of things that never change. Safe between threads; two may make the same
+    value, which does no harm.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = Lock()
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        with self._lock:
+            value = self._values.get(key)
+            if value is not None:
+                self._values.move_to_end(key)
+            return value
+
+    def put(self, key: K, value: V) -> V:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value
+
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()
+
+
+class Remembered(Generic[K, V]):
+    """What was read of tables that belong to a generation, for as long as that is the present one.
+
+    What is kept is shared between threads and requests: nobody may change it. Nothing found is not kept, because a
+    stranger could ask for any number of things that are not there.
+    """
+
+    def __init__(self, generation: str, *, size: int) -> None:
+        self._generation = generation
+        self._values: BoundedCache[K, tuple[UUID, V]] = BoundedCache(size)
+
+    def get(self, key: K, read: Callable[[], V | None], *, moment: Moment | None = None) -> V | None:
+        """What `read` found under this key in the generation of that moment, or finds now. Without a moment, of this
+        one: who asks for several things reads it first and hands it in.
+        """
+        mark = (moment or read_moment()).marks.get(self._generation)
+        kept = self._values.get(key)
+        if kept is not None and kept[0] == mark:
+            return kept[1]
+        value = read()
+        if value is not None and mark is not None:
+            self._values.put(key, (mark, value))
+        return value
