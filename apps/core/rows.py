@@ -40,24 +40,23 @@ def change(model: type[Model], changes: dict[str, Any], **where: Any) -> int:
         return int(cursor.rowcount)
 
 
+def change_unseen(model: type[Model], changes: dict[str, Any], **where: Any) -> None:
+    """`change` where nobody asks how many rows those were; within `together` it waits like an insert."""
+    sql, fields = _update_of(model, tuple(changes), tuple(where))
+    _send_or_wait([(sql, [*_prepared(fields, changes), *_prepared(fields[len(changes) :], where)])])
+
+
 def insert(*rows: Model) -> None:
-    """INSERT new rows whose keys and defaults were made here, in their order. Within `together` they wait for the next
-    statement of another kind.
-    """
-    statements = [_insert_values(row) for row in rows]
-    waiting = next((wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, _Waiting)), None)
-    if waiting is not None:
-        waiting.statements += statements
-    else:
-        _send(statements)
+    """INSERT new rows whose keys and defaults were made here, in their order; within `together` they wait."""
+    _send_or_wait([_insert_values(row) for row in rows])
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
 
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Until the block ends, which is before the commit, rows that are inserted one after the other go to the database
-    in one message. Whatever else is asked of it meanwhile comes after them, as if each had been sent at once.
+    """Until the block ends, which is before the commit, statements that give no answer wait, and go to the database in
+    one message: at the end, or before whatever else is asked of it, as if each had been sent at once.
     """
     waiting = _Waiting()
     with connection.execute_wrapper(waiting):
@@ -81,9 +80,18 @@ class _Waiting:
             _send(statements)
 
 
+def _send_or_wait(statements: list[tuple[str, list[Any]]]) -> None:
+    waiting = next((wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, _Waiting)), None)
+    if waiting is not None:
+        waiting.statements += statements
+    else:
+        _send(statements)
+
+
 def _send(statements: list[tuple[str, list[Any]]]) -> None:
+    """One message. Each statement is given its values by itself: psycopg remembers the form of short ones."""
     with connection.cursor() as cursor:
-        cursor.execute("; ".join(sql for sql, _ in statements), [value for _, values in statements for value in values])
+        cursor.execute("; ".join(cursor.mogrify(sql, values) for sql, values in statements))
 
 
 def _insert_values(row: Model) -> tuple[str, list[Any]]:

@@ -51,8 +51,12 @@ def _read_grant(agent: Agent, tool_name: str) -> Grant | None:
 
 def endpoint_of(tool: Tool, environment: str, *, moment: Moment | None = None) -> ConnectorEndpoint | None:
     """Where the tool's system is reached in this environment, None where it is not set up."""
-    endpoints = ConnectorEndpoint.objects.filter(connector_id=tool.connector_id, environment=environment)
-    return _endpoints.get((tool.connector_id, environment), lambda: sole(endpoints), moment=moment)
+    connector_id = tool.connector_id
+    return _endpoints.get((connector_id, environment), lambda: _read_endpoint(connector_id, environment), moment=moment)
+
+
+def _read_endpoint(connector_id: UUID, environment: str) -> ConnectorEndpoint | None:
+    return sole(ConnectorEndpoint.objects.filter(connector_id=connector_id, environment=environment))
 
 
 def verdict_on(

@@ -13,7 +13,7 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.ids import uuid7
 from apps.core.money import Money
-from apps.core.rows import change, insert
+from apps.core.rows import change_unseen, insert
 from apps.registry.models import Agent
 from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
 
@@ -87,7 +87,7 @@ def end_run(*, run: Run, state: str, actor: Actor) -> Run:
 
 def end_implicit_run(run_id: UUID, *, state: RunState) -> None:
     """End the run of a single call with that call. Whatever became of the run meanwhile, the call's end goes on."""
-    change(Run, {"state": state, "ended_at": clock.now()}, id=run_id, state=RunState.OPEN, is_implicit=True)
+    change_unseen(Run, {"state": state, "ended_at": clock.now()}, id=run_id, state=RunState.OPEN, is_implicit=True)
 
 
 def halt_runs(runs: QuerySet[Run]) -> int:

@@ -27,13 +27,13 @@ class Document:
 
 def store(*documents: Document) -> list[Payload]:
     """Write the documents in one message, in order, and return their rows."""
-    now = clock.now()
-    payloads = [_payload(document, now) for document in documents]
+    payloads = [sealed(document) for document in documents]
     insert(*payloads)
     return payloads
 
 
-def _payload(document: Document, now: Any) -> Payload:
+def sealed(document: Document) -> Payload:
+    """The row of the document, not written yet."""
     # not canonical: a business system may answer numbers that RFC 8785 cannot carry, and its answer must not be lost
     body = json.dumps(document.body, allow_nan=False, separators=(",", ":")).encode()
     salt = os.urandom(SALT_BYTES)
@@ -44,7 +44,7 @@ def _payload(document: Document, now: Any) -> Payload:
         body=body,
         salt=salt,
         digest=hashlib.sha256(salt + body).hexdigest(),
-        stored_at=now,
+        stored_at=clock.now(),
     )
 
 

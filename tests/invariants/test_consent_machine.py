@@ -37,7 +37,7 @@ from apps.halts.models import Halt
 from apps.policies.services import publish_release
 from apps.registry.models import Process
 from tests.approvals.questions import newcomer
-from tests.conftest import Robot, actor, credit, settle_news
+from tests.conftest import Robot, actor, credit, robot_named, settle_news
 from tests.fakes.erp import FakeErp
 from tests.world import PARAMETERS, POLICY
 
@@ -86,6 +86,7 @@ class Consent(RuleBasedStateMachine):
         asked_by=st.sampled_from(("", "dana", "dana", "carla")),
     )
     def the_agent_asks(self, amount: str, asked_by: str) -> None:
+        self.writer = robot_named("writer")  # with a token of its own: thousands of sequences outlast one
         more = {"on_behalf_of": asked_by} if asked_by else {}
         answer = self.writer.call(amount, key="k-1", **more)
         assert answer.status_code in (200, 202)

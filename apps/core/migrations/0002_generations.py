@@ -17,4 +17,10 @@ class Migration(migrations.Migration):
                 ('mark', models.UUIDField()),
             ],
         ),
+        # from the start each has a mark: without one nothing is remembered
+        migrations.RunSQL(
+            "INSERT INTO core_generation (name, mark) VALUES"
+            " ('configuration', gen_random_uuid()), ('halts', gen_random_uuid())",
+            migrations.RunSQL.noop,
+        ),
     ]

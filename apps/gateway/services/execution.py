@@ -16,7 +16,7 @@ from django.db import transaction
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import ConnectorError, MeshError
-from apps.core.rows import change, together
+from apps.core.rows import change, insert, together
 from apps.gateway.clients import call_connector, timeout_seconds
 from apps.gateway.deciding import Granted
 from apps.gateway.models import CallState, ToolCall
@@ -155,19 +155,21 @@ def settle(
     call = execution.call
     words = error.details.get("words", "") if error else ""
     body = {"words": words} if words else result
+    result_row = vault.sealed(vault.Document(kind="call.result", body=body)) if body is not None else None
+    ended = {
+        "state": state,
+        "finished_at": clock.now(),
+        "deadline_at": None,
+        "result": result_row,
+        "error_code": error.code if error else "",
+        "error_sentence": error.sentence if error else "",
+    }
     with transaction.atomic(), together():
-        stored = vault.store(vault.Document(kind="call.result", body=body))[0] if body is not None else None
-        ended = {
-            "state": state,
-            "finished_at": clock.now(),
-            "deadline_at": None,
-            "result": stored,
-            "error_code": error.code if error else "",
-            "error_sentence": error.sentence if error else "",
-        }
+        # the row that is claimed first refers to one that is written after it: foreign keys are checked at the commit
         if not _update(call, ended, fenced=state != CallState.SUCCEEDED):
-            transaction.set_rollback(True)
             return
+        if result_row is not None:
+            insert(result_row)
         status = SPAN_STATUS_FOR.get(state, SpanStatus.ERROR)
         _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
         tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
