@@ -3,16 +3,15 @@
 import base64
 import json
 import os
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode
 
-import httpx
+import httpcore
 
-from apps.core.addresses import addresses_of, are_public
 from apps.core.errors import ConnectorError
+from apps.core.outward import AnswerTooLarge, Outward, PrivateAddress, Untrusted
 from apps.core.pointers import resolve
 from apps.gateway.arguments import schema_errors
 from apps.registry.models import ConnectorEndpoint, Tool
@@ -20,6 +19,8 @@ from apps.vault import secrets
 
 MAX_ANSWER_BYTES = 1024 * 1024
 DEFAULT_TIMEOUT_SECONDS = 10.0
+# Not compressed: a small answer can unpack to a very large one.
+OWN_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "mesh-console"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,8 @@ class Outgoing:
 
     method: str
     url: str
-    query: dict[str, str]
     headers: dict[str, str]
-    body: Any
+    body: bytes | None
 
 
 def timeout_seconds(tool: Tool, endpoint: ConnectorEndpoint | None) -> float:
@@ -43,29 +43,34 @@ def call_connector(
 ) -> Any:
     """Send the call and return the checked JSON result. Raises ConnectorError. Never called inside a transaction."""
     if endpoint is None:
-        raise ConnectorError(
-            "connector.not_configured",
-            f"{tool.connector.name} is not set up in this environment.",
-            effect="none",
-            permanent=True,
-        )
+        sentence = f"{tool.connector.name} is not set up in this environment."
+        raise _not_sent("connector.not_configured", sentence, permanent=True)
     outgoing = _outgoing(tool, endpoint, arguments, idempotency_key)
-    _check_address(outgoing.url, endpoint, tool)
-    return _checked_result(tool, _send(outgoing, timeout_seconds(tool, endpoint), tool))
+    return _checked_result(tool, _send(outgoing, endpoint, timeout_seconds(tool, endpoint), tool))
 
 
 def _outgoing(tool: Tool, endpoint: ConnectorEndpoint, arguments: dict[str, Any], idempotency_key: str) -> Outgoing:
     """`path` takes {names} from the arguments; `query` and `body` are JSON Pointers into them."""
     template = tool.request
-    path = template["path"].format_map({key: quote(str(value), safe="") for key, value in arguments.items()})
-    query = {name: resolve(arguments, pointer) for name, pointer in template.get("query", {}).items()}
+    values = {name: resolve(arguments, pointer) for name, pointer in template.get("query", {}).items()}
+    query = urlencode({name: str(value) for name, value in values.items() if value is not None})
+    try:
+        path = template["path"].format_map({key: quote(str(value), safe="") for key, value in arguments.items()})
+        body = _json(resolve(arguments, template["body"])) if "body" in template else None
+    except ValueError:
+        raise _cannot_ask(tool) from None
+    own = {"Content-Type": "application/json"} if body is not None else {}
     return Outgoing(
         method=template["method"],
-        url=endpoint.base_url.rstrip("/") + path,
-        query={name: str(value) for name, value in query.items() if value is not None},
-        headers={"Idempotency-Key": idempotency_key, "Accept": "application/json", **_authorization(endpoint)},
-        body=resolve(arguments, template["body"]) if "body" in template else None,
+        url=endpoint.base_url.rstrip("/") + path + (f"?{query}" if query else ""),
+        headers=OWN_HEADERS | own | {"Idempotency-Key": idempotency_key} | _authorization(endpoint),
+        body=body,
     )
+
+
+def _json(document: Any) -> bytes:
+    """Raises ValueError for what JSON does not have."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _authorization(endpoint: ConnectorEndpoint) -> dict[str, str]:
@@ -79,84 +84,47 @@ def _authorization(endpoint: ConnectorEndpoint) -> dict[str, str]:
     return {endpoint.auth_name: secret}
 
 
-def _check_address(url: str, endpoint: ConnectorEndpoint, tool: Tool) -> None:
-    """Only public addresses, unless the connector says that its system lives on a private one."""
-    if endpoint.allow_private_addresses:
-        return
-    host = urlsplit(url).hostname or ""
-    try:
-        addresses = addresses_of(host)
-    except OSError:
-        raise _unreachable(tool) from None
-    if not are_public(addresses):
-        raise ConnectorError(
-            "connector.private_address",
-            f"{tool.connector.name} resolves to a private address, which this connector does not allow.",
-            effect="none",
-            permanent=True,
-        )
+@lru_cache(maxsize=4)
+def _outward(process_id: int, may_be_private: bool) -> Outward:
+    """One pool a process, because a worker's children must not share their parent's sockets; and one for the systems
+    that live on private addresses: a connection that was let through there is no way for others.
+    """
+    return Outward(may_be_private=lambda: may_be_private, most_connections=64, most_kept=32)
 
 
-@lru_cache(maxsize=2)
-def _client(process_id: int) -> httpx.Client:
-    """One pool a process: a worker's children must not share their parent's sockets."""
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20)
-    return httpx.Client(limits=limits, follow_redirects=False, trust_env=False)
-
-
-def _send(outgoing: Outgoing, timeout: float, tool: Tool) -> bytes:
+def _send(outgoing: Outgoing, endpoint: ConnectorEndpoint, timeout: float, tool: Tool) -> bytes:
     """The body of a 2xx answer. What is known of the effect goes with every other."""
-    client = _client(os.getpid())
-    end = time.monotonic() + timeout
-    request = _request(client, outgoing, timeout, tool)
+    name = tool.connector.name
     try:
-        response = client.send(request, stream=True)
-        try:
-            body = _read(response, end)
-        finally:
-            response.close()
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-        raise _unreachable(tool) from None
-    except httpx.TimeoutException:
-        raise _uncertain(
-            "connector.timeout", f"{tool.connector.name} did not answer within {timeout:g} seconds."
-        ) from None
-    except httpx.HTTPError:
-        raise _uncertain("connector.lost_answer", f"The answer of {tool.connector.name} was lost on the way.") from None
-    if response.is_success:
-        return body
-    raise _refusal(tool, response.status_code, body)
-
-
-def _request(client: httpx.Client, outgoing: Outgoing, timeout: float, tool: Tool) -> httpx.Request:
-    try:
-        return client.build_request(
+        answer = _outward(os.getpid(), endpoint.allow_private_addresses).send(
             outgoing.method,
             outgoing.url,
-            params=outgoing.query or None,
             headers=outgoing.headers,
-            json=outgoing.body,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
+            body=outgoing.body,
+            seconds=timeout,
+            most_bytes=MAX_ANSWER_BYTES,
         )
-    except (httpx.InvalidURL, ValueError):
-        raise ConnectorError(
-            "connector.cannot_ask",
-            f"These arguments cannot be put into a request to {tool.connector.name}.",
-            effect="none",
+    except PrivateAddress:
+        raise _not_sent(
+            "connector.private_address",
+            f"{name} resolves to a private address, which this connector does not allow.",
             permanent=True,
         ) from None
-
-
-def _read(response: httpx.Response, end: float) -> bytes:
-    """The whole body by `end` (monotonic): httpx times each read alone, so a system that drips would go on for ever."""
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if time.monotonic() > end:
-            raise httpx.ReadTimeout("the answer dripped in too slowly")
-        if len(body) > MAX_ANSWER_BYTES:
-            raise _uncertain("connector.answer_too_large", "The answer is larger than 1 MiB.")
-    return bytes(body)
+    except Untrusted:
+        raise _not_sent("connector.untrusted", f"The certificate of {name} cannot be trusted.") from None
+    except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout):
+        raise _not_sent("connector.unreachable", f"{name} cannot be reached.") from None
+    except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol, ValueError):
+        raise _cannot_ask(tool) from None
+    except httpcore.TimeoutException:
+        raise _uncertain("connector.timeout", f"{name} did not answer within {timeout:g} seconds.") from None
+    except AnswerTooLarge:
+        raise _uncertain("connector.answer_too_large", "The answer is larger than 1 MiB.") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError):
+        raise _uncertain("connector.lost_answer", f"The answer of {name} was lost on the way.") from None
+    if 200 <= answer.status < 300:
+        return answer.body
+    raise _refusal(tool, answer.status, answer.body)
 
 
 def _refusal(tool: Tool, status: int, body: bytes) -> ConnectorError:
@@ -203,8 +171,13 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _unreachable(tool: Tool) -> ConnectorError:
-    return ConnectorError("connector.unreachable", f"{tool.connector.name} cannot be reached.", effect="none")
+def _not_sent(code: str, sentence: str, *, permanent: bool = False) -> ConnectorError:
+    return ConnectorError(code, sentence, effect="none", permanent=permanent)
+
+
+def _cannot_ask(tool: Tool) -> ConnectorError:
+    sentence = f"These arguments cannot be put into a request to {tool.connector.name}."
+    return _not_sent("connector.cannot_ask", sentence, permanent=True)
 
 
 def _uncertain(code: str, sentence: str, *, words: str = "") -> ConnectorError:
