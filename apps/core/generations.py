@@ -19,11 +19,8 @@ CONFIGURATION = "configuration"
 # Apart, so that placing a halt never waits for somebody who is changing many rows of the above.
 HALTS = "halts"
 
-_MARKS = """
-    SELECT statement_timestamp(),
-        (SELECT mark FROM core_generation WHERE name = %s),
-        (SELECT mark FROM core_generation WHERE name = %s)
-"""
+_MARK = "(SELECT mark FROM core_generation WHERE name = %s)"
+_MARKS = f"SELECT statement_timestamp(), {_MARK}, {_MARK}"  # noqa: S608  our own words
 _NEW_MARK = """
     INSERT INTO core_generation (name, mark) VALUES ('{name}', gen_random_uuid())
     ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark;
