@@ -20,7 +20,7 @@ CONFIGURATION = "configuration"
 HALTS = "halts"
 
 _MARK = "(SELECT mark FROM core_generation WHERE name = %s)"
-_MARKS = f"SELECT statement_timestamp(), {_MARK}, {_MARK}"  # noqa: S608  our own words
+_MARKS = f"SELECT statement_timestamp(), {_MARK}, {_MARK}"
 _NEW_MARK = """
     INSERT INTO core_generation (name, mark) VALUES ('{name}', gen_random_uuid())
     ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark;
