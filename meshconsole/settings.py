@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "apps.notifications",
     "apps.external",
     "apps.gateway",
+    "apps.breakers",
     "apps.policies",
     "apps.halts",
     "apps.runs",

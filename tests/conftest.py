@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 
 from apps.accounts.models import User
 from apps.approvals.models import Approval
+from apps.breakers import counting
 from apps.core import clock, outbox
 from apps.core.actor import Actor, person_actor
 from apps.gateway import services as gateway
@@ -87,6 +88,12 @@ def _the_world_first(request: pytest.FixtureRequest) -> None:
     """Before any other fixture reads from it: which test flushed it before depends on who ran where."""
     if request.node.get_closest_marker("django_db"):
         request.getfixturevalue("world")
+
+
+@pytest.fixture(autouse=True)
+def _no_failures_remembered() -> None:
+    """What a process knows of how systems did lately is no business of the next test."""
+    counting.forget()
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ from django.db import connection
 CONFIGURATION = "configuration"
 # Apart, so that placing a halt never waits for somebody who is changing many rows of the above.
 HALTS = "halts"
+# The same for a system that goes away.
+BREAKERS = "breakers"
+GENERATIONS = (CONFIGURATION, HALTS, BREAKERS)
 
 _MARK = "(SELECT mark FROM core_generation WHERE name = %s)"
-_MARKS = f"SELECT statement_timestamp(), {_MARK}, {_MARK}"
+_MARKS = f"SELECT statement_timestamp(), {', '.join([_MARK] * len(GENERATIONS))}"
 _NEW_MARK = """
     INSERT INTO core_generation (name, mark) VALUES ('{name}', gen_random_uuid())
     ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark;
@@ -39,9 +42,9 @@ class Moment:
 def read_moment() -> Moment:
     """In a transaction that holds a lock: what is true under that lock."""
     with connection.cursor() as cursor:
-        cursor.execute(_MARKS, [CONFIGURATION, HALTS])
-        [(now, configuration, halts)] = cursor.fetchall()
-    return Moment(now, {CONFIGURATION: configuration, HALTS: halts})
+        cursor.execute(_MARKS, GENERATIONS)
+        [(now, *marks)] = cursor.fetchall()
+    return Moment(now, dict(zip(GENERATIONS, marks, strict=True)))
 
 
 def begins_new(generation: str) -> list[pgtrigger.Trigger]:

@@ -57,7 +57,7 @@ class ToolCalls(APIView):
         resource = call_resource(
             intake.call, intake.decision, replayed=intake.replayed, arguments=arguments_now(intake.call)
         )
-        refusal = refusal_for(intake.call, resource, intake.halt)
+        refusal = refusal_for(intake.call, resource, intake.halt, retry_after_seconds=intake.retry_after_seconds)
         if refusal is not None:
             raise refusal
         return Response(resource, status=_status(intake.call))

@@ -72,6 +72,7 @@ class ToolCall(models.Model):
     may_have_effect = models.BooleanField(default=False, help_text="Some attempt so far is not known to have had none")
     absence_count = models.PositiveSmallIntegerField(default=0, help_text="How often a lookup did not find the effect")
     requested_at = models.DateTimeField()
+    queued_at = models.DateTimeField(null=True, help_text="Since when it waits for its system")
     executing_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -91,6 +92,11 @@ class ToolCall(models.Model):
                 fields=["agent", "tool", "-id"],
                 name="call_precedents",
                 condition=models.Q(approval__isnull=False, finished_at__isnull=False),
+            ),
+            models.Index(
+                fields=["tool", "environment", "id"],
+                name="call_waits_for_system",
+                condition=models.Q(state="queued", queued_at__isnull=False),
             ),
             models.Index(
                 fields=["environment"],

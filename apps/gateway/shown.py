@@ -8,7 +8,7 @@ from django.db.models import Prefetch, prefetch_related_objects
 
 from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
 from apps.core.clock import rfc3339
-from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed
+from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed, Unavailable
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
 from apps.halts.models import Halt
 from apps.policies import verdicts
@@ -143,13 +143,17 @@ def edit_resource(call: ToolCall, approval: Approval, vote: Vote | None, sentenc
     }
 
 
-def refusal_for(call: ToolCall, resource: dict[str, Any], halt: Halt | None) -> MeshError | None:
+def refusal_for(
+    call: ToolCall, resource: dict[str, Any], halt: Halt | None, *, retry_after_seconds: int | None = None
+) -> MeshError | None:
     """The problem a caller gets for a call that ended badly at once; None when the resource itself is the answer."""
     if call.state == CallState.DENIED:
         return NotAllowed("denied", call.error_sentence, **resource)
     if call.state == CallState.HALTED:
         sentence = halt.sentence if halt else call.error_sentence or "A halt covers this call."
         return Halted("halted", sentence, **resource, halt=_halt(call, halt))
+    if retry_after_seconds is not None:
+        return Unavailable(call.error_code, call.error_sentence, retry_after_seconds=retry_after_seconds, **resource)
     if call.state in (CallState.FAILED, CallState.OUTCOME_UNKNOWN):
         sentence = call.error_sentence or "The business system did not do what it was asked."
         return ConnectorError(call.error_code or call.state, sentence, effect="", **resource)

@@ -9,7 +9,10 @@ from apps.gateway import services
 
 @shared_task
 def release_tool_call(call_id: str) -> None:
-    services.release_tool_call(UUID(call_id))
+    """The one behind it in the queue of its system follows at once, and not with the next sweep."""
+    behind = services.release_tool_call(UUID(call_id))
+    if behind is not None:
+        release_tool_call.delay(str(behind))
 
 
 @shared_task
@@ -19,12 +22,14 @@ def recover_tool_call(call_id: str) -> None:
 
 @shared_task
 def recover_tool_calls() -> None:
-    """Every second: calls past their deadline, calls whose release was lost or waited for a halt, stops whose news was
-    lost.
+    """Every second: calls past their deadline, calls whose release was lost or waited for a halt, calls whose system is
+    back or is to be tried, stops whose news was lost.
     """
     for call_id in services.overdue_calls():
         recover_tool_call.delay(str(call_id))
     for call_id in services.resolved_but_parked_calls():
+        release_tool_call.delay(str(call_id))
+    for call_id in services.calls_to_let_go():
         release_tool_call.delay(str(call_id))
     for halt_id in services.stops_to_carry_out():
         end_calls_under.delay(str(halt_id))

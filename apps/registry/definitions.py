@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.core.canonical import digest
 from apps.core.errors import Invalid
-from apps.registry.models import Effect, Tool
+from apps.registry.models import Effect, Tool, WhenDown
 from apps.registry.schemas import (
     Problem,
     Schema,
@@ -50,6 +50,7 @@ SHAPE: Schema = closed_object(
     reversible={"type": "boolean"},
     idempotent={"type": "boolean"},
     timeout_seconds={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_SECONDS},
+    when_down={"enum": WhenDown.values},
     data_classes={"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 40}},
     money=_or_null(closed_object(("amount", "currency"), amount=_POINTER, currency=_POINTER)),
     entity=_or_null(
@@ -87,7 +88,8 @@ def normalized(definition: Definition) -> dict[str, Any]:
     plain["reversible"] = definition.get("reversible", False)
     plain["idempotent"] = definition.get("idempotent", False)
     plain["data_classes"] = sorted(set(definition.get("data_classes", ())))
-    return plain
+    # a key that came later: left out where it is not set, so that a tool that does not name it keeps its digest
+    return plain if plain["when_down"] else {key: value for key, value in plain.items() if key != "when_down"}
 
 
 def columns_of(definition: Definition) -> dict[str, Any]:
@@ -102,6 +104,7 @@ def columns_of(definition: Definition) -> dict[str, Any]:
         "is_reversible": plain["reversible"],
         "is_idempotent": plain["idempotent"],
         "timeout_seconds": plain["timeout_seconds"],
+        "when_down": plain.get("when_down") or "",
         "data_classes": plain["data_classes"],
         "money_amount": money.get("amount", ""),
         "money_currency": money.get("currency", ""),
@@ -117,7 +120,8 @@ def columns_of(definition: Definition) -> dict[str, Any]:
 
 def definition_of(tool: Tool) -> dict[str, Any]:
     """The definition a tool was registered with, in its normalized form. Asks for the tool's connector."""
-    return {
+    when_down = {"when_down": tool.when_down} if tool.when_down else {}
+    return when_down | {
         "name": tool.name,
         "connector": tool.connector.slug,
         "title": tool.title,

@@ -25,6 +25,13 @@ class Effect(models.TextChoices):
     WRITE = "write", "Write"
 
 
+class WhenDown(models.TextChoices):
+    """What a call does whose system does not answer."""
+
+    QUEUE = "queue", "Wait for it, in order"
+    FAIL = "fail", "Fail at once"
+
+
 class Process(models.Model):
     """A business process with an owner team, an on-call team and currencies."""
 
@@ -175,6 +182,7 @@ class Tool(models.Model):
     is_reversible = models.BooleanField(default=False)
     is_idempotent = models.BooleanField(default=False)
     timeout_seconds = models.FloatField(null=True)
+    when_down = models.CharField(max_length=10, blank=True, choices=WhenDown.choices)
     data_classes = ArrayField(models.CharField(max_length=40), default=list)
     money_amount = models.CharField(max_length=120, blank=True, help_text="JSON Pointer into the arguments")
     money_currency = models.CharField(max_length=120, blank=True)
@@ -195,6 +203,11 @@ class Tool(models.Model):
     @property
     def is_read(self) -> bool:
         return self.effect == Effect.READ
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether a call waits for a system that does not answer: a write does unless the tool says otherwise."""
+        return self.when_down == WhenDown.QUEUE if self.when_down else not self.is_read
 
     @property
     def is_irreversible(self) -> bool:

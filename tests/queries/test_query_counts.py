@@ -114,10 +114,9 @@ def measured(
         if not Process.objects.exists():
             call_command("bootstrap", "--file", str(world_file), stdout=open(os.devnull, "w"))  # noqa: SIM115
         crowd, numbers = Crowd(), dict[int, dict[str, int]]()
-        crowd.grow_to(FEW)
-        measure(crowd.scene)  # fills what the process remembers
         for size in (FEW, MANY):
             crowd.grow_to(size)
+            measure(crowd.scene)  # fills what the process remembers
             numbers[size] = measure(crowd.scene)
         transaction.set_rollback(True)
     yield numbers

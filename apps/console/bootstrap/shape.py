@@ -87,6 +87,8 @@ BREAKER = closed_object(
     window_seconds=POSITIVE,
     min_calls={"type": "integer", "minimum": 1},
     cooldown_seconds=POSITIVE,
+    consecutive_failures={"type": "integer", "minimum": 1},
+    most_queued={"type": "integer", "minimum": 0},
 )
 
 ENDPOINT = closed_object(

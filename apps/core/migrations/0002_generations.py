@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         # from the start each has a mark: without one nothing is remembered
         migrations.RunSQL(
             "INSERT INTO core_generation (name, mark) VALUES"
-            " ('configuration', gen_random_uuid()), ('halts', gen_random_uuid())",
+            " ('configuration', gen_random_uuid()), ('halts', gen_random_uuid()), ('breakers', gen_random_uuid())",
             migrations.RunSQL.noop,
         ),
     ]

@@ -7,11 +7,13 @@ from apps.gateway.services.intake import Intake, preview_tool_call, request_tool
 from apps.gateway.services.recovery import overdue_calls, recover_tool_call, resolved_but_parked_calls
 from apps.gateway.services.release import release_tool_call
 from apps.gateway.services.revision import Revision, revise_tool_call
+from apps.gateway.services.sending import calls_to_let_go
 
 __all__ = [
     "EditOutcome",
     "Intake",
     "Revision",
+    "calls_to_let_go",
     "cancel_tool_call",
     "edit_tool_call",
     "end_calls_under",

@@ -17,10 +17,12 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import ConnectorError, MeshError
 from apps.core.rows import change, insert, together
-from apps.gateway.clients import call_connector, timeout_seconds
+from apps.gateway.clients import timeout_seconds
 from apps.gateway.deciding import Granted
 from apps.gateway.models import CallState, ToolCall
+from apps.gateway.services.sending import send
 from apps.gateway.telling import add_call_span, tell_end
+from apps.registry.models import WhenDown
 from apps.runs.models import SpanKind, SpanStatus
 from apps.vault import services as vault
 
@@ -42,6 +44,7 @@ class Execution:
     """A claimed call with all that is needed to carry it out.
 
     `is_parked`: no agent waits for the answer of this attempt. `had_doubt`: an earlier attempt may have taken effect.
+    `is_probe`: it finds out for all whether the system is back.
     """
 
     call: ToolCall
@@ -50,6 +53,7 @@ class Execution:
     actor: Actor
     is_parked: bool = False
     had_doubt: bool = False
+    is_probe: bool = False
 
 
 def downstream_key(call: ToolCall) -> str:
@@ -81,15 +85,15 @@ def _call(execution: Execution) -> Any:
     attempts = READ_ATTEMPTS if execution.granted.tool.is_read else 1
     for attempt in range(1, attempts + 1):
         try:
-            return call_connector(
-                tool=execution.granted.tool,
-                endpoint=execution.granted.endpoint,
-                arguments=execution.arguments,
+            return send(
+                execution.granted,
+                execution.arguments,
                 idempotency_key=downstream_key(execution.call),
+                is_probe=execution.is_probe,
             )
         except ConnectorError as error:
             # a time-out has used up the time that the agent would wait
-            if attempt == attempts or error.permanent or error.code == "connector.timeout":
+            if attempt == attempts or error.permanent or error.code == "connector.timeout" or execution.is_probe:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
@@ -99,7 +103,9 @@ def _after_error(execution: Execution, error: ConnectorError, started_at: dt.dat
     tool = execution.granted.tool
     is_certain = tool.is_read or (error.effect == "none" and not execution.had_doubt)
     is_spent = execution.call.attempt_count >= MAX_ATTEMPTS
-    if is_certain and (tool.is_read or error.permanent or is_spent or not execution.is_parked):
+    # a tool that says it waits for its system is tried again, also where an agent waits for the answer
+    gives_up = is_spent or not (execution.is_parked or tool.when_down == WhenDown.QUEUE)
+    if is_certain and (tool.is_read or error.permanent or gives_up):
         settle(execution, CallState.FAILED, started_at=started_at, error=error)
     elif not is_certain and (is_spent or error.permanent) and not tool.lookup:
         settle(execution, CallState.OUTCOME_UNKNOWN, started_at=started_at, error=error)

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 
 from apps.approvals import services as approvals
 from apps.approvals.models import Approval
+from apps.breakers.services import Admission
 from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted
@@ -14,11 +15,12 @@ from apps.core.generations import read_moment
 from apps.core.rows import insert, key_of, together
 from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
-from apps.gateway.deciding import call_digest, explain_denial, granted_tool, record_decision, verdict_on
+from apps.gateway.deciding import Granted, call_digest, explain_denial, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
 from apps.gateway.requests import CallRequest
 from apps.gateway.services.asked import Asked, checked
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
+from apps.gateway.services.sending import admit, must_wait, queue_is_full, seconds_until_probe
 from apps.gateway.stored import request_body
 from apps.gateway.telling import (
     add_call_span,
@@ -48,7 +50,7 @@ STATE_FOR = {
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What was committed. `execution` is set when the call may go to its connector now; `halt` when one turned it
-    away.
+    away; `retry_after_seconds` when its system does not answer and it cannot wait.
     """
 
     call: ToolCall
@@ -57,6 +59,7 @@ class Intake:
     execution: Execution | None = None
     halt: Halt | None = None
     replayed: bool = False
+    retry_after_seconds: int | None = None
 
 
 def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Intake:
@@ -146,7 +149,9 @@ def _decide_and_write(asked: Asked) -> Intake:
         moment=asked.moment,
     )
     outcome = Outcome(verdict.outcome)
-    call, decision = _write(asked, run, verdict)
+    admission = admit(asked.granted, moment=asked.moment) if outcome is Outcome.ALLOW else None
+    state = _state_for(outcome, asked.granted, admission)
+    call, decision = _write(asked, run, verdict, state)
     tell_decision(call, decision, actor=asked.actor, code="tool_call.decided")
     add_decision_span(call, decision, started_at=started_at)
     if outcome is Outcome.DENY:
@@ -154,9 +159,26 @@ def _decide_and_write(asked: Asked) -> Intake:
         return Intake(call=call, decision=decision)
     if outcome is Outcome.REQUIRE_APPROVAL:
         return Intake(call=call, decision=decision, approval=_ask_people(asked, call, verdict))
-    return Intake(
-        call=call, decision=decision, execution=Execution(call, asked.granted, asked.request.arguments, asked.actor)
-    )
+    if state == CallState.FAILED:
+        return _turn_down(asked, call, decision)
+    if state == CallState.QUEUED:
+        return Intake(call=call, decision=decision)
+    is_probe = admission == Admission.PROBE
+    execution = Execution(call, asked.granted, asked.request.arguments, asked.actor, is_probe=is_probe)
+    return Intake(call=call, decision=decision, execution=execution)
+
+
+def _state_for(outcome: Outcome, granted: Granted, admission: Admission | None) -> CallState:
+    """An allowed call whose system does not answer waits for it, if it can and there is room; else it fails."""
+    if admission is None or not must_wait(granted, admission):
+        return STATE_FOR[outcome]
+    return CallState.QUEUED if granted.tool.can_wait and not queue_is_full(granted) else CallState.FAILED
+
+
+def _turn_down(asked: Asked, call: ToolCall, decision: Decision) -> Intake:
+    """Allowed, and its system does not answer. Nothing was sent, and its key is free."""
+    tell_end(call, actor=asked.actor)
+    return Intake(call=call, decision=decision, retry_after_seconds=seconds_until_probe(asked.granted))
 
 
 def _run_for(asked: Asked) -> Run:
@@ -181,14 +203,14 @@ def _halt_over(asked: Asked, run: Run) -> Halt | None:
     return None
 
 
-def _write(asked: Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decision]:
+def _write(asked: Asked, run: Run, verdict: Verdict, state: CallState) -> tuple[ToolCall, Decision]:
     """The call and its decision."""
     stored_request, stored_input = vault.store(
         vault.Document(kind="call.request", body=request_body(asked.request)),
         vault.Document(kind="decision.input", body=verdict.input),
     )
     outcome = Outcome(verdict.outcome)
-    call = _new_call(asked, run, stored_request, state=STATE_FOR[outcome])
+    call = _new_call(asked, run, stored_request, state=state)
     call.digest = call_digest(
         agent=asked.agent,
         tool=asked.granted.tool,
@@ -200,11 +222,18 @@ def _write(asked: Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decision
             "obligations": verdict.obligations.as_json(),
         },
     )
-    if outcome is Outcome.ALLOW:
+    if state == CallState.EXECUTING:
         call.executing_at = clock.now()
         call.deadline_at = deadline_after(asked.granted, call.executing_at)
         call.attempt_count = 1
         call.may_have_effect = True
+    elif state == CallState.QUEUED:
+        call.queued_at = clock.now()
+    elif state == CallState.FAILED:
+        call.holds_key = False
+        call.finished_at = clock.now()
+        call.error_code = "connector.breaker_open"
+        call.error_sentence = f"{asked.granted.tool.connector.name} does not answer at present. Nothing was sent."
     elif outcome is Outcome.DENY:
         call.finished_at = clock.now()
         call.error_code = "denied"

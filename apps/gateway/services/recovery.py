@@ -15,12 +15,13 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from apps.approvals.models import ApprovalState
+from apps.breakers.services import Admission
 from apps.core import clock, locks
 from apps.core.actor import system_actor
 from apps.core.errors import MeshError, NotFound
+from apps.core.generations import read_moment
 from apps.core.pointers import resolve
 from apps.gateway.arguments import check_arguments
-from apps.gateway.clients import call_connector
 from apps.gateway.deciding import Granted, endpoint_of, granted_tool
 from apps.gateway.models import CallState, ToolCall
 from apps.gateway.services.execution import (
@@ -33,6 +34,7 @@ from apps.gateway.services.execution import (
     settle,
 )
 from apps.gateway.services.release import PARKED, RESOLVED
+from apps.gateway.services.sending import admit, send
 from apps.gateway.stored import stored_request
 from apps.halts.models import Halt, Mode, Scope
 from apps.halts.queries import Reach, halts_over
@@ -50,6 +52,7 @@ ABSENCES_NEEDED = 2
 # Sending and looking up together; then a person has to find out.
 GIVE_UP_AFTER = 2 * MAX_ATTEMPTS
 HALTED_PAUSE = dt.timedelta(seconds=30)
+SYSTEM_PAUSE = dt.timedelta(seconds=2)
 ABSENT: tuple[Any, ...] = (None, False, "", [], {})
 
 UNKNOWN = MeshError("outcome_unknown", "Nobody can say whether this took effect. A person has to find out.")
@@ -75,6 +78,8 @@ def resolved_but_parked_calls() -> list[UUID]:
         # a rejection or an expiry is carried out under a halt too
         Q(~Exists(covering)) | ~Q(approval__state=ApprovalState.APPROVED),
         state__in=PARKED,
+        # who waits for a system is let go in turn
+        queued_at=None,
         approval__resolved_at__lte=clock.now() - LOST_AFTER,
         approval__state__in=RESOLVED,
     )
@@ -103,6 +108,16 @@ class _Claim:
     is_halted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Prospect:
+    """What could be done about an overdue call now."""
+
+    granted: Granted
+    is_halted: bool
+    will_send: bool
+    admission: Admission
+
+
 def _claim(call_id: UUID) -> _Claim | None:
     """Take the call by moving its deadline. Under the shared halts lock: what is sent again was not halted (I6)."""
     with transaction.atomic():
@@ -114,27 +129,55 @@ def _claim(call_id: UUID) -> _Claim | None:
         )
         if call is None:
             return None
-        granted = Granted(call.tool, endpoint_of(call.tool, call.environment))
-        reach = Reach(call.environment, call.process_id, call.agent_id, call.tool_id)
-        is_halted = any(halt.mode != Mode.DRAIN for halt in halts_over(reach))
+        prospect = _prospect_of(call)
         had_doubt = call.may_have_effect
-        will_send = not is_halted and _may_send(call)
         now = clock.now()
-        taken = ToolCall.objects.filter(
+        claimed = ToolCall.objects.filter(
             id=call_id, state=CallState.EXECUTING, deadline_at__lte=now, attempt_count=call.attempt_count
-        ).update(
-            deadline_at=now + HALTED_PAUSE if is_halted else deadline_after(granted, now),
-            # waiting for a halt to be lifted is no attempt
-            attempt_count=F("attempt_count") + (0 if is_halted else 1),
-            may_have_effect=had_doubt or will_send,
+        )
+        if prospect.admission == Admission.WAIT:
+            claimed.update(**_put_off(prospect, had_doubt=had_doubt, now=now))
+            return None
+        taken = claimed.update(
+            deadline_at=now + HALTED_PAUSE if prospect.is_halted else deadline_after(prospect.granted, now),
+            attempt_count=F("attempt_count") + (0 if prospect.is_halted else 1),
+            may_have_effect=had_doubt or prospect.will_send,
         )
     if not taken:
         return None
-    call.attempt_count += 0 if is_halted else 1
-    call.may_have_effect = had_doubt or will_send
+    call.attempt_count += 0 if prospect.is_halted else 1
+    call.may_have_effect = had_doubt or prospect.will_send
     arguments = _stored_arguments(call)
-    execution = Execution(call, granted, arguments or {}, RECOVERY, is_parked=True, had_doubt=had_doubt)
-    return _Claim(execution, will_send and arguments is not None, is_halted)
+    execution = Execution(
+        call,
+        prospect.granted,
+        arguments or {},
+        RECOVERY,
+        is_parked=True,
+        had_doubt=had_doubt,
+        is_probe=prospect.admission == Admission.PROBE,
+    )
+    return _Claim(execution, prospect.will_send and arguments is not None, prospect.is_halted)
+
+
+def _prospect_of(call: ToolCall) -> _Prospect:
+    moment = read_moment()
+    granted = Granted(call.tool, endpoint_of(call.tool, call.environment, moment=moment))
+    reach = Reach(call.environment, call.process_id, call.agent_id, call.tool_id)
+    is_halted = any(halt.mode != Mode.DRAIN for halt in halts_over(reach, moment=moment))
+    will_send = not is_halted and _may_send(call)
+    asks_system = will_send or (call.may_have_effect and bool(call.tool.lookup))
+    admission = admit(granted, moment=moment) if asks_system else Admission.SEND
+    return _Prospect(granted, is_halted, will_send, admission)
+
+
+def _put_off(prospect: _Prospect, *, had_doubt: bool, now: dt.datetime) -> dict[str, Any]:
+    """Its system does not answer. What is known to have done nothing waits in the queue; what may have done something
+    stays where it is until the system can be asked. Neither is an attempt.
+    """
+    if had_doubt or not prospect.will_send:
+        return {"deadline_at": now + SYSTEM_PAUSE}
+    return {"state": CallState.QUEUED, "queued_at": now, "deadline_at": None}
 
 
 def _may_send(call: ToolCall) -> bool:
@@ -206,10 +249,10 @@ def _ask(execution: Execution) -> Any:
         if (value := resolve(document, pointer)) is not None
     }
     check_arguments(tool, arguments)
-    answer = call_connector(
-        tool=tool,
-        endpoint=endpoint_of(tool, execution.call.environment),
-        arguments=arguments,
+    answer = send(
+        Granted(tool, endpoint_of(tool, execution.call.environment)),
+        arguments,
         idempotency_key=f"{document['idempotency_key']}/lookup",
+        is_probe=execution.is_probe,
     )
     return resolve(answer, definition.get("found", ""))

@@ -11,15 +11,18 @@ import structlog
 from django.db import transaction
 
 from apps.approvals.models import Approval, ApprovalState
+from apps.breakers.services import Admission
 from apps.core import clock, locks
 from apps.core.actor import Actor, system_actor
 from apps.core.errors import NotFound
+from apps.core.generations import Moment, read_moment
 from apps.core.money import Money
 from apps.gateway.arguments import arguments_digest
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
 from apps.gateway.queries import DecidedAs, decided_as
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
+from apps.gateway.services.sending import admit, must_wait, next_in_line, waited_too_long
 from apps.gateway.stored import stored_request
 from apps.gateway.telling import money_of, tell_decision, tell_end
 from apps.halts.models import Halt, Mode
@@ -60,31 +63,44 @@ class Changed:
     after: Any = None
 
 
-def release_tool_call(call_id: UUID) -> None:
-    """Carry out a call whose approval is resolved, or end it. Safe to call any number of times and from several
-    workers at once.
+def release_tool_call(call_id: UUID) -> UUID | None:
+    """Carry out a call whose approval is resolved or whose system is back, or end it. Safe to call any number of times
+    and from several workers at once. Returns the call that waits behind it, if it has made way for one.
     """
     with transaction.atomic():
         execution = _claim(call_id)
-    if execution is not None:
-        run_execution(execution)
+    if execution is None:
+        return None
+    run_execution(execution)
+    return next_in_line(execution.call) if execution.call.queued_at else None
 
 
 def _claim(call_id: UUID) -> Execution | None:
     """Under the shared halts lock and the call's row lock: the one place where a parked call becomes executing."""
     locks.take_shared(locks.HALTS)
     call = _parked_call(call_id)
-    if call is None or call.approval is None or call.approval.state not in RESOLVED:
+    if call is None or not _may_go(call):
         return None
-    if call.approval.state != ApprovalState.APPROVED:
+    if call.approval is not None and call.approval.state != ApprovalState.APPROVED:
         end_parked(call, END_FOR[ApprovalState(call.approval.state)], actor=RELEASE)
         return None
-    halts = halts_over(Reach(call.environment, call.process_id, call.agent_id, call.tool_id))
+    if waited_too_long(call):
+        end_parked(call, CallState.EXPIRED, actor=RELEASE, sentence="Its system did not answer for too long.")
+        return None
+    moment = read_moment()
+    halts = halts_over(Reach(call.environment, call.process_id, call.agent_id, call.tool_id), moment=moment)
     halts = [halt for halt in halts if halt.mode != Mode.DRAIN or call.run.started_at >= halt.placed_at]
     if halts:
         _hold_or_end(call, halts[0])
         return None
-    return _decide_again(call, call.approval)
+    return _decide_again(call, call.approval, moment)
+
+
+def _may_go(call: ToolCall) -> bool:
+    """Its people have answered; or it needed none, and waited for its system."""
+    if call.approval is None:
+        return call.queued_at is not None
+    return call.approval.state in RESOLVED
 
 
 def _parked_call(call_id: UUID) -> ToolCall | None:
@@ -107,20 +123,25 @@ def _hold_or_end(call: ToolCall, strictest: Halt) -> None:
         runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=clock.now())
 
 
-def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
+def _decide_again(call: ToolCall, approval: Approval | None, moment: Moment) -> Execution | None:
     """The same outcome with the same obligations, on the same arguments: proceed. Anything else: invalidated, with its
     diff.
     """
-    if clock.now() > max(approval.expires_at, (approval.resolved_at or approval.expires_at) + LEAST_VALIDITY):
+    if approval is not None and _is_too_old(approval):
         _invalidate(call, Changed("approval_too_old", "The approval is older than policy lets it count."))
         return None
     try:
-        granted = granted_tool(call.agent, call.tool.name)
+        granted = granted_tool(call.agent, call.tool.name, moment=moment)
         request = stored_request(call)
     except NotFound as error:
         is_erased = error.code == "call.erased"
         gone = Changed("grant_gone", "The agent no longer holds the grant for this tool.")
         _invalidate(call, Changed("erased", "The content of this call was erased.") if is_erased else gone)
+        return None
+    admission = admit(granted, moment=moment)
+    # one that waits already was let go in its turn
+    if admission == Admission.WAIT or (call.queued_at is None and must_wait(granted, admission)):
+        _wait_for_system(call)
         return None
     decided = decided_as(call)
     money = money_of(call)
@@ -130,7 +151,8 @@ def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
         request=request,
         money=money,
         run=call.run,
-        approved_by=tuple(stage.team.slug for stage in approval.stages.select_related("team")),
+        moment=moment,
+        approved_by=_teams_of(approval),
     )
     decision = _record_release(call, verdict)
     changed = _change_of_digest(call, approval, granted, request.arguments, money, decided) or _change_of_verdict(
@@ -139,7 +161,22 @@ def _decide_again(call: ToolCall, approval: Approval) -> Execution | None:
     if changed is not None:
         _invalidate(call, changed)
         return None
-    return _start(call, granted, request.arguments)
+    return _start(call, granted, request.arguments, is_probe=admission == Admission.PROBE)
+
+
+def _is_too_old(approval: Approval) -> bool:
+    return clock.now() > max(approval.expires_at, (approval.resolved_at or approval.expires_at) + LEAST_VALIDITY)
+
+
+def _teams_of(approval: Approval | None) -> tuple[str, ...]:
+    return tuple(stage.team.slug for stage in approval.stages.select_related("team")) if approval else ()
+
+
+def _wait_for_system(call: ToolCall) -> None:
+    """Its system does not answer. It stays, or becomes, queued; its time to wait counts from the first time."""
+    if call.queued_at is None:
+        ToolCall.objects.filter(id=call.id).update(state=CallState.QUEUED, queued_at=clock.now())
+        runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=clock.now())
 
 
 def _record_release(call: ToolCall, verdict: Verdict) -> Decision:
@@ -149,7 +186,7 @@ def _record_release(call: ToolCall, verdict: Verdict) -> Decision:
 
 def _change_of_digest(
     call: ToolCall,
-    approval: Approval,
+    approval: Approval | None,
     granted: Granted,
     arguments: dict[str, Any],
     money: Money | None,
@@ -171,9 +208,11 @@ def _change_of_digest(
         decision={"policies": decided.decision.policies, "obligations": decided.obligations},
         version=call.version,
     )
-    named = {digest, call.digest, approval.digest, *approval.votes.values_list("digest", flat=True)}
+    named = {digest, call.digest}
+    if approval is not None:
+        named |= {approval.digest, *approval.votes.values_list("digest", flat=True)}
     if len(named) > 1 or arguments_digest(arguments) != call.arguments_digest:
-        return Changed("digest_differs", "The stored call is not the call that was approved.", approval.digest, digest)
+        return Changed("digest_differs", "The stored call is not the call that was decided.", call.digest, digest)
     return None
 
 
@@ -188,18 +227,19 @@ def _change_of_verdict(first: Decision, now: Decision) -> Changed | None:
     )
 
 
-def _start(call: ToolCall, granted: Granted, arguments: dict[str, Any]) -> Execution:
+def _start(call: ToolCall, granted: Granted, arguments: dict[str, Any], *, is_probe: bool) -> Execution:
     """Write-ahead: the call is executing, with a deadline, before anything is sent."""
     now = clock.now()
     call.state = CallState.EXECUTING
     call.executing_at = now
     call.deadline_at = deadline_after(granted, now)
-    call.attempt_count = 1
+    # never a number that an earlier attempt had: that one must not pass for this
+    call.attempt_count += 1
     call.may_have_effect = True
     call.save(update_fields=["state", "executing_at", "deadline_at", "attempt_count", "may_have_effect"])
     runs.end_span(tool_call_id=call.id, kind=SpanKind.HUMAN_WAIT, status=SpanStatus.OK, ended_at=now)
     tell_decision(call, call.decisions.latest("id"), actor=RELEASE, code="tool_call.released")
-    return Execution(call, granted, arguments, RELEASE, is_parked=True)
+    return Execution(call, granted, arguments, RELEASE, is_parked=True, is_probe=is_probe)
 
 
 def _invalidate(call: ToolCall, changed: Changed) -> None:
@@ -214,13 +254,19 @@ def _invalidate(call: ToolCall, changed: Changed) -> None:
 
 
 def end_parked(
-    call: ToolCall, state: CallState, *, actor: Actor, data: dict[str, Any] | None = None, halt_id: UUID | None = None
+    call: ToolCall,
+    state: CallState,
+    *,
+    actor: Actor,
+    data: dict[str, Any] | None = None,
+    halt_id: UUID | None = None,
+    sentence: str = "",
 ) -> None:
     """End a call that never ran. The caller holds its row lock."""
     call.state = state
     call.finished_at = clock.now()
     call.error_code = call.error_code or state
-    call.error_sentence = call.error_sentence or SENTENCE_FOR.get(state, "")
+    call.error_sentence = call.error_sentence or sentence or SENTENCE_FOR.get(state, "")
     call.halt_id = halt_id or call.halt_id
     call.save(update_fields=["state", "finished_at", "error_code", "error_sentence", "halt_id"])
     status = SpanStatus.ERROR if state == CallState.INVALIDATED else SpanStatus.REFUSED
