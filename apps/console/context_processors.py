@@ -35,6 +35,7 @@ RAIL: tuple[tuple[Section, ...], ...] = (
         Section("Runs", "runs", "list-tree", "/runs/", "g r"),
         Section("Agents", "agents", "bot", "/agents/", "g a"),
         Section("Halts", "halts", "octagon-x", "/halts/", "g h"),
+        Section("Connectors", "connectors", "plug", "/connectors/", "g c"),
     ),
     (Section("Audit log", "audit", "scroll-text", "/audit/", "g l"),),
     (Section("Settings", "settings", "settings", "/settings/", "g s"),),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.gateway import api
+from apps.gateway import api, api_connectors
 
 urlpatterns = [
     path("tool-calls", api.ToolCalls.as_view(), name="api-tool-calls"),
@@ -8,5 +8,7 @@ urlpatterns = [
     path("tool-calls/<uuid:call_id>/cancel", api.ToolCallCancellation.as_view(), name="api-tool-call-cancel"),
     path("tool-calls/<uuid:call_id>/versions", api.ToolCallVersions.as_view(), name="api-tool-call-versions"),
     path("approvals/<uuid:approval_id>/edits", api.ApprovalEdits.as_view(), name="api-approval-edits"),
+    path("connectors", api_connectors.Connectors.as_view(), name="api-connectors"),
+    path("connectors/<uuid:endpoint_id>/reset", api_connectors.ConnectorReset.as_view(), name="api-connector-reset"),
     path("authorize", api.Authorize.as_view(), name="api-authorize"),
 ]

@@ -188,3 +188,7 @@ class EditForm(forms.Form):
         """A pattern is not for people: what stood there shows how it is written."""
         before = resolve(self.before, f"/{name}")
         return _("It has to be written like “%(before)s”.") % {"before": before} if isinstance(before, str) else ""
+
+
+class ResetForm(forms.Form):
+    reason = forms.CharField(max_length=300)

@@ -1,4 +1,4 @@
-"""The HTML face of the gateway: approve with edits."""
+"""The HTML face of the gateway: approve with edits, and how the business systems do."""
 
 import json
 from typing import Any
@@ -6,9 +6,10 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.requests import actor_of, confirmed_at, person_of
 from apps.approvals.models import Approval
@@ -18,13 +19,33 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted, Invalid, MeshError, NotAllowed
 from apps.core.htmx import page_or_part, wants_partial
 from apps.gateway import services
-from apps.gateway.forms import EditForm
+from apps.gateway.connectors import connections_visible_to, reset_connector
+from apps.gateway.forms import EditForm, ResetForm
 from apps.gateway.models import ToolCall
 from apps.gateway.queries import call_to_edit
 from apps.gateway.stored import stored_request
 
 # Refusals of this edit, not of this person.
 OTHER_EDITS_MAY_DO = ("edit.denied", "approval.over_limit", "approval.step_up_needed")
+
+
+@require_safe
+def connectors(request: HttpRequest) -> HttpResponse:
+    """Every system one works with, and what waits for it."""
+    person_of(request)
+    return render(request, "gateway/connectors.html", {"connections": connections_visible_to(actor_of(request))})
+
+
+@require_POST
+def connector_reset(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    person_of(request)
+    form = ResetForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Say how you know that the system is back."))
+        return redirect("connectors")
+    reset_connector(actor=actor_of(request), endpoint_id=endpoint_id, reason=form.cleaned_data["reason"])
+    messages.success(request, _("The breaker is reset. What waited goes now."))
+    return redirect("connectors")
 
 
 @require_http_methods(["GET", "POST"])

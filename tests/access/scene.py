@@ -26,6 +26,7 @@ from apps.gateway.models import ToolCall
 from apps.halts import services as halts
 from apps.notifications import services as notifications
 from apps.registry import services as registry
+from apps.registry.models import ConnectorEndpoint
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.world import PASSWORD
@@ -81,6 +82,10 @@ class Scene:
         approvals.cast_vote(actor=actor("felix"), approval_id=approved.id, verdict="approve", digest=approved.digest)
         drawn = {"team": Team.objects.get(slug="finance-approvers"), "drawn_at": clock.now()}
         return SecondLook.objects.get_or_create(approval=approved, defaults=drawn)[0].id
+
+    @cached_property
+    def endpoint(self) -> UUID:
+        return ConnectorEndpoint.objects.get(connector__slug="erp").id
 
     @cached_property
     def external(self) -> UUID:
@@ -332,6 +337,8 @@ BODIES: dict[str, Any] = {
     },
     "POST /inbox/{approval}/edit/": _edit_form,
     "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
+    "POST /connectors/{endpoint}/reset/": {},
+    "POST /api/v1/connectors/{endpoint}/reset": {"reason": "It answers again"},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,

@@ -6,7 +6,8 @@ writer's and wait for finance, `asked` is a call of the writer that Felix wants 
 `mesh_halt` on everything, `look` is at what Felix approved, `external` is a request of the writer from outside,
 `returned` one that Felix wants changed and `consented` one that he approved, `held` one that Dana approved just now,
 `token` is Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is
-the writer's, `limit` a line of its table, `delegation` is from Dana to Felix. `script` is Dana's personal token.
+the writer's, `limit` a line of its table, `endpoint` that of the system all work with, `delegation` is from Dana to
+Felix. `script` is Dana's personal token.
 """
 
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ GET    /runs/                                       in   200   200   200   200  
 GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
 GET    /agents/                                     in   200   200   200   200   200   200   200      in    in      in
 GET    /audit/                                      in   200   200   200   200   200   200   200      in    in      in
+GET    /connectors/                                 in   200   200   200   200   200   200   200      in    in      in
+POST   /connectors/{endpoint}/reset/                in   403   403   403   403   403   403   404      in    in      in
 GET    /halts/                                      in   200   200   200   200   200   200   200      in    in      in
 POST   /halts/                                      in   403   403   302   403   302   403   404      in    in      in
 GET    /halts/new/                                  in   200   200   200   200   200   200   200      in    in      in
@@ -93,6 +96,8 @@ POST   /api/v1/tool-calls                          401   403   403   403   403  
 GET    /api/v1/tool-calls/{call}                   401   202   202   202   202   202   202   404     202   404     202
 POST   /api/v1/tool-calls/{asked}/versions         401   403   403   403   403   403   403   403     202   404     403
 POST   /api/v1/tool-calls/{call}/cancel            401   403   403   403   403   403   403   403     200   404     403
+GET    /api/v1/connectors                          401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/connectors/{endpoint}/reset         401   403   403   403   403   403   403   404     403   403     403
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403

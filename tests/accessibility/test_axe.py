@@ -38,7 +38,7 @@ def test_pages_of_a_stranger_and_of_a_quiet_day(looker: Looker, world: FakeErp) 
     looker.at("/nowhere/", status=404, name="404 of a stranger")
 
     looker.sign_in("dana")
-    for path in ("/inbox/", "/inbox/?view=all", "/runs/", "/agents/", "/halts/", "/audit/"):
+    for path in ("/inbox/", "/inbox/?view=all", "/runs/", "/agents/", "/connectors/", "/halts/", "/audit/"):
         looker.at(path, name=f"{path} empty")
     for view in ("team", "delegated", "snoozed", "decided"):
         looker.at(f"/inbox/?view={view}", name=f"{view} empty")

@@ -4,10 +4,14 @@ call every cooldown finds out whether it is back.
 
 import datetime as dt
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
+from django.utils.html import strip_tags
+from rest_framework.test import APIClient
 
 from apps.approvals import services as approvals
 from apps.audit.models import AuditEntry
@@ -18,7 +22,7 @@ from apps.gateway import services
 from apps.gateway.models import CallState, ToolCall
 from apps.halts import services as halts
 from apps.policies.services import publish_release
-from apps.registry.models import ConnectorEndpoint, Process
+from apps.registry.models import ConnectorEndpoint, Grant, Process
 from tests.conftest import Robot, actor, credit, parked
 from tests.fakes.erp import FakeErp
 from tests.world import PARAMETERS
@@ -300,3 +304,59 @@ def test_of_many_at_once_one_tries(writer: Robot, erp: FakeErp) -> None:
 
     assert len(sent(erp)) == 1
     assert sorted(states()) == [CallState.EXECUTING] + [CallState.QUEUED] * 5
+
+
+# --- what people see and do -------------------------------------------------------------------------------------------
+
+
+def test_an_operator_sees_what_does_not_answer_and_says_that_it_is_back(
+    writer: Robot, erp: FakeErp, sign_in: Callable[[str], Client]
+) -> None:
+    break_it(writer)
+    writer.call(key="q-0")
+    Grant.objects.filter(agent__slug="payer").delete()  # of a process that is not his
+    omar = sign_in("omar")
+    page = " ".join(strip_tags(omar.get("/connectors/").content.decode()).split())
+    assert "Does not answer since" in page
+    assert "connector.unreachable" in page
+    ConnectorEndpoint.objects.update(base_url=erp.url)
+    endpoint = ConnectorEndpoint.objects.get()
+    assert omar.post(f"/connectors/{endpoint.id}/reset/", {"reason": ""}).status_code == 302
+    assert state() == BreakerState.OPEN
+    omar.post(f"/connectors/{endpoint.id}/reset/", {"reason": "The ERP team says so"})
+    assert state() == BreakerState.DRAINING
+    sweep()
+
+    assert states() == [CallState.SUCCEEDED]
+    entry = AuditEntry.objects.get(code="breaker.recovered")
+    assert (entry.actor_key, entry.reason) == (actor("omar").key, "The ERP team says so")
+
+
+def test_what_waits_is_counted_as_far_as_one_sees_it(
+    writer: Robot, erp: FakeErp, api: Callable[[str], APIClient]
+) -> None:
+    break_it(writer)
+    writer.call(key="q-0")
+
+    [seen] = api("omar").get("/api/v1/connectors").json()["items"]
+    assert (seen["breaker"], seen["waiting_count"]) == ("open", 1)
+
+
+def reset(client: APIClient) -> tuple[int, str]:
+    path = f"/api/v1/connectors/{ConnectorEndpoint.objects.get().id}/reset"
+    answer = client.post(path, {"reason": "It answers again"}, format="json")
+    return answer.status_code, answer.json()["code"]
+
+
+def test_an_operator_of_one_process_does_not_reset_what_two_work_with(
+    writer: Robot, api: Callable[[str], APIClient]
+) -> None:
+    break_it(writer)
+
+    assert reset(api("omar")) == (403, "breaker.reset_not_allowed")
+
+
+def test_a_breaker_that_is_not_open_is_not_reset(world: FakeErp, api: Callable[[str], APIClient]) -> None:
+    Grant.objects.filter(agent__slug="payer").delete()
+
+    assert reset(api("omar")) == (409, "breaker.not_open")

@@ -80,6 +80,11 @@ STATES: dict[str, Look] = {
     "error": Look(gettext_lazy("Failed"), "bad", "x"),
     "unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-question-mark"),
     # an agent, a halt and its mode
+    # a breaker: as tags, since "open" is a run's word too
+    "breaker_closed": Look(gettext_lazy("Answers"), "good", "check"),
+    "breaker_open": Look(gettext_lazy("Does not answer"), "bad", "unplug"),
+    "breaker_half_open": Look(gettext_lazy("Being tried"), "wait", "plug-zap"),
+    "breaker_draining": Look(gettext_lazy("Working off what waited"), "info", "play"),
     "enabled": Look(gettext_lazy("Enabled"), "good", "check"),
     "disabled": Look(gettext_lazy("Disabled"), "", "minus"),
     "held": Look(gettext_lazy("Held"), "wait", "circle-pause"),
@@ -324,6 +329,12 @@ def risk_label(level: str) -> str:
 def state_look(state: str) -> Look:
     """Word, tone and icon of a state, decision, vote or halt mode; an unknown one shows as it is."""
     return STATES.get(str(state)) or Look(str(state).replace("_", " ").capitalize(), "", "circle")
+
+
+@register.filter
+def breaker_state(state: str) -> str:
+    """The name of a breaker's state among all states."""
+    return f"breaker_{state}"
 
 
 @register.filter

@@ -1,0 +1,92 @@
+"""How the business systems do, for those who watch over them: breakers, and what waits."""
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Count, Min, QuerySet
+
+from apps.breakers.models import Breaker, BreakerState
+from apps.breakers.rules import Rules, rules_of
+from apps.breakers.services import SHUT, reset_breaker
+from apps.core.actor import Actor
+from apps.core.errors import NotAllowed, NotFound
+from apps.gateway.models import CallState
+from apps.gateway.queries import calls_visible_to
+from apps.registry.models import ConnectorEndpoint, Grant
+from apps.registry.permissions import HALT
+from apps.registry.queries import holds_mesh_wide, processes_where, tools_visible_to
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One system in one environment. What waits is counted as far as this person may see it."""
+
+    endpoint: ConnectorEndpoint
+    breaker: Breaker | None
+    waiting_count: int
+    oldest_at: dt.datetime | None
+    may_reset: bool
+
+    @property
+    def state(self) -> str:
+        return self.breaker.state if self.breaker else BreakerState.CLOSED
+
+    @property
+    def is_shut(self) -> bool:
+        return self.state in SHUT
+
+    @property
+    def rules(self) -> Rules:
+        return rules_of(self.endpoint)
+
+
+def connections_visible_to(actor: Actor) -> list[Connection]:
+    """The systems behind the tools a person sees, those that do not answer first."""
+    endpoints = list(_endpoints_visible_to(actor))
+    breakers = {breaker.endpoint_id: breaker for breaker in Breaker.objects.filter(endpoint__in=endpoints)}
+    waiting = _waiting(actor)
+    found = []
+    for endpoint in endpoints:
+        breaker = breakers.get(endpoint.id)
+        count, oldest_at = waiting.get((endpoint.connector_id, endpoint.environment), (0, None))
+        may_reset = breaker is not None and breaker.state in SHUT and _may_reset(actor, endpoint)
+        found.append(Connection(endpoint, breaker, count, oldest_at, may_reset))
+    return sorted(found, key=lambda one: (one.state == BreakerState.CLOSED, str(one.endpoint.connector)))
+
+
+def reset_connector(*, actor: Actor, endpoint_id: UUID, reason: str) -> None:
+    """Take a system for well again because a person says so: what waits goes at once, and then everything.
+
+    Starting again is the dangerous side: the actor must be allowed to halt every process that works with the system.
+    Raises NotFound, NotAllowed, and Conflict when its breaker is not open.
+    """
+    endpoint = _endpoints_visible_to(actor).filter(id=endpoint_id).first()
+    if endpoint is None:
+        raise NotFound("connector.not_found", "There is no such connector.")
+    if not _may_reset(actor, endpoint):
+        sentence = f"Resetting it needs an operator of every process that works with {endpoint.connector}."
+        raise NotAllowed("breaker.reset_not_allowed", sentence)
+    reset_breaker(actor=actor, endpoint=endpoint, reason=reason)
+
+
+def _endpoints_visible_to(actor: Actor) -> QuerySet[ConnectorEndpoint]:
+    connectors = tools_visible_to(actor).values("connector")
+    return ConnectorEndpoint.objects.filter(connector__in=connectors).select_related("connector")
+
+
+def _waiting(actor: Actor) -> dict[tuple[UUID, str], tuple[int, dt.datetime | None]]:
+    """(how many wait, since when) by connector and environment."""
+    waiting = calls_visible_to(actor).filter(state=CallState.QUEUED, queued_at__isnull=False).order_by()
+    groups = waiting.values_list("tool__connector_id", "environment").annotate(Count("id"), Min("queued_at"))
+    return {(connector, environment): (count, oldest) for connector, environment, count, oldest in groups}
+
+
+def _may_reset(actor: Actor, endpoint: ConnectorEndpoint) -> bool:
+    grants = Grant.objects.filter(
+        tool__connector=endpoint.connector_id, agent__environment=endpoint.environment, revoked_at=None
+    )
+    touched = set(grants.values_list("agent__process_id", flat=True))
+    if not touched:
+        return holds_mesh_wide(actor, HALT)
+    return touched <= set(processes_where(actor, HALT).values_list("id", flat=True))
