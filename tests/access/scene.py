@@ -337,7 +337,7 @@ BODIES: dict[str, Any] = {
     },
     "POST /inbox/{approval}/edit/": _edit_form,
     "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
-    "POST /connectors/{endpoint}/reset/": {},
+    "POST /connectors/{endpoint}/reset/": {"reason": "It answers again"},
     "POST /api/v1/connectors/{endpoint}/reset": {"reason": "It answers again"},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
