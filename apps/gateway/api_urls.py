@@ -1,12 +1,15 @@
 from django.urls import path
 
-from apps.gateway import api
+from apps.gateway import api, api_unknown
 
 urlpatterns = [
     path("tool-calls", api.ToolCalls.as_view(), name="api-tool-calls"),
     path("tool-calls/<uuid:call_id>", api.ToolCallDetail.as_view(), name="api-tool-call"),
     path("tool-calls/<uuid:call_id>/cancel", api.ToolCallCancellation.as_view(), name="api-tool-call-cancel"),
     path("tool-calls/<uuid:call_id>/versions", api.ToolCallVersions.as_view(), name="api-tool-call-versions"),
+    path("tool-calls/<uuid:call_id>/resolution", api_unknown.Resolutions.as_view(), name="api-tool-call-resolution"),
+    path("unknown-outcomes", api_unknown.UnknownOutcomes.as_view(), name="api-unknown-outcomes"),
+    path("unknown-outcomes/<uuid:call_id>", api_unknown.UnknownOutcome.as_view(), name="api-unknown-outcome"),
     path("approvals/<uuid:approval_id>/edits", api.ApprovalEdits.as_view(), name="api-approval-edits"),
     path("authorize", api.Authorize.as_view(), name="api-authorize"),
 ]

@@ -150,6 +150,13 @@ def shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def makers_of(call: ToolCall) -> frozenset[UUID]:
+    """Everybody who counts as having asked for the call, whichever version of it: who does not approve it does not say
+    how it ended either.
+    """
+    return frozenset((*_barred(call, None), *(call.approval.barred_people if call.approval else ())))
+
+
 def _barred(call: ToolCall, succession: Succession | None) -> tuple[UUID, ...]:
     """Whoever the agent acted for, whoever made its credential and so could have been the agent, and whoever made one
     of the versions (I5).

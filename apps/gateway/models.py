@@ -39,7 +39,8 @@ class ToolCall(models.Model):
     """One requested action. Its row is the only truth about it; every step claims it by conditional update.
 
     `holds_key` is False for calls that were turned away at the door (a halt): the agent may try again under the same
-    key. `deadline_at` of an executing call is when the recovery job may look at it. Request, digests, money, entity and
+    key. `deadline_at` of an executing call is when the recovery job may look at it; of one whose outcome is unknown,
+    when the system may be asked about it once more, None when nobody wants that. Request, digests, money, entity and
     approval are those of the current `version`; a call that was changed has a row for each in `versions`.
     """
 
@@ -75,6 +76,8 @@ class ToolCall(models.Model):
     executing_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    # the finding of a person that ended a call whose outcome nobody knew
+    resolution = models.OneToOneField("Resolution", on_delete=models.PROTECT, null=True, related_name="+")
 
     class Meta:
         constraints = [
@@ -84,6 +87,7 @@ class ToolCall(models.Model):
         ]
         indexes = [
             models.Index(fields=["deadline_at"], name="call_overdue", condition=models.Q(state="executing")),
+            models.Index(fields=["process", "id"], name="call_unknown", condition=models.Q(state="outcome_unknown")),
             models.Index(fields=["process", "-id"], name="call_process"),
             models.Index(fields=["run", "id"], name="call_run"),
             models.Index(fields=["entity_type", "entity_id"], name="call_entity"),
@@ -169,3 +173,43 @@ class CallVersion(models.Model):
 
     def __str__(self) -> str:
         return f"Version {self.number}"
+
+
+class Finding(models.TextChoices):
+    """What a person found out about a call whose outcome nobody knew."""
+
+    HAPPENED = "happened", "It happened"
+    DID_NOT_HAPPEN = "did_not_happen", "It did not happen"
+    STILL_UNKNOWN = "still_unknown", "Still unknown"
+
+
+class Resolution(models.Model):
+    """One person's finding about a call whose outcome is unknown, with the evidence for it.
+
+    Only one ends the call; those that are `still_unknown` leave it as it is, and have the system asked once more where
+    the tool has a lookup. `words` are payload; `reference`, `link` and `sha256` say where the evidence is.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tool_call = models.ForeignKey(ToolCall, on_delete=models.PROTECT, related_name="resolutions")
+    finding = models.CharField(max_length=20, choices=Finding.choices)
+    reference = models.CharField(max_length=200, blank=True)
+    words = models.ForeignKey(Payload, on_delete=models.PROTECT, related_name="+")
+    link = models.URLField(max_length=500, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    made_by = models.CharField(max_length=160)
+    made_by_name = models.CharField(max_length=160)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tool_call"], name="resolved_once", condition=~models.Q(finding="still_unknown")
+            )
+        ]
+        indexes = [models.Index(fields=["tool_call", "id"], name="resolution_of_call")]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.get_finding_display()} ({self.made_by_name})"

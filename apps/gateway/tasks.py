@@ -18,9 +18,14 @@ def recover_tool_call(call_id: str) -> None:
 
 
 @shared_task
+def ask_again(call_id: str) -> None:
+    services.ask_again(UUID(call_id))
+
+
+@shared_task
 def recover_tool_calls() -> None:
     """Every second: calls past their deadline, calls whose release was lost or waited for a halt, stops whose news was
-    lost.
+    lost, questions that nobody has put yet.
     """
     for call_id in services.overdue_calls():
         recover_tool_call.delay(str(call_id))
@@ -28,6 +33,8 @@ def recover_tool_calls() -> None:
         release_tool_call.delay(str(call_id))
     for halt_id in services.stops_to_carry_out():
         end_calls_under.delay(str(halt_id))
+    for call_id in services.questioned_calls():
+        ask_again.delay(str(call_id))
 
 
 @shared_task

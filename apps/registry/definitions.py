@@ -25,8 +25,10 @@ from apps.registry.schemas import (
 Definition = Mapping[str, Any]
 
 MAX_TIMEOUT_SECONDS = 300
+MAX_KEEP_DAYS = 3650
 # `{money}` in `says` is the formatted amount, every other placeholder an argument.
 MONEY_PLACEHOLDER = "money"
+NEWCOMERS = ("idempotency_keep_days",)
 LOOKUP_SOURCES = ("arguments", "idempotency_key")
 COMPENSATION_SOURCES = ("arguments", "idempotency_key", "result")
 
@@ -50,6 +52,7 @@ SHAPE: Schema = closed_object(
     reversible={"type": "boolean"},
     idempotent={"type": "boolean"},
     timeout_seconds={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_SECONDS},
+    idempotency_keep_days={"type": ["integer", "null"], "minimum": 1, "maximum": MAX_KEEP_DAYS},
     data_classes={"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 40}},
     money=_or_null(closed_object(("amount", "currency"), amount=_POINTER, currency=_POINTER)),
     entity=_or_null(
@@ -87,7 +90,14 @@ def normalized(definition: Definition) -> dict[str, Any]:
     plain["reversible"] = definition.get("reversible", False)
     plain["idempotent"] = definition.get("idempotent", False)
     plain["data_classes"] = sorted(set(definition.get("data_classes", ())))
-    return plain
+    return _without_newcomers(plain)
+
+
+def _without_newcomers(plain: dict[str, Any]) -> dict[str, Any]:
+    """Keys that came later are left out where they say nothing: a release of this product makes no new version of a
+    tool that nobody changed.
+    """
+    return {key: value for key, value in plain.items() if key not in NEWCOMERS or value is not None}
 
 
 def columns_of(definition: Definition) -> dict[str, Any]:
@@ -102,6 +112,7 @@ def columns_of(definition: Definition) -> dict[str, Any]:
         "is_reversible": plain["reversible"],
         "is_idempotent": plain["idempotent"],
         "timeout_seconds": plain["timeout_seconds"],
+        "idempotency_keep_days": plain.get("idempotency_keep_days"),
         "data_classes": plain["data_classes"],
         "money_amount": money.get("amount", ""),
         "money_currency": money.get("currency", ""),
@@ -117,7 +128,7 @@ def columns_of(definition: Definition) -> dict[str, Any]:
 
 def definition_of(tool: Tool) -> dict[str, Any]:
     """The definition a tool was registered with, in its normalized form. Asks for the tool's connector."""
-    return {
+    plain = {
         "name": tool.name,
         "connector": tool.connector.slug,
         "title": tool.title,
@@ -126,6 +137,7 @@ def definition_of(tool: Tool) -> dict[str, Any]:
         "reversible": tool.is_reversible,
         "idempotent": tool.is_idempotent,
         "timeout_seconds": tool.timeout_seconds,
+        "idempotency_keep_days": tool.idempotency_keep_days,
         "data_classes": tool.data_classes,
         "money": {"amount": tool.money_amount, "currency": tool.money_currency} if tool.money_amount else None,
         "entity": {"type": tool.entity_type, "id": tool.entity_pointer} if tool.entity_type else None,
@@ -135,6 +147,7 @@ def definition_of(tool: Tool) -> dict[str, Any]:
         "input_schema": tool.input_schema,
         "output_schema": tool.output_schema,
     }
+    return _without_newcomers(plain)
 
 
 def _senseless(

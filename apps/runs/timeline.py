@@ -135,6 +135,8 @@ def _words(span: Span) -> tuple[str, str]:
         return f"Turned away · {span.name}", span.note
     if span.kind == SpanKind.LOOKUP:
         return f"Looked up what became of it · {span.name}", span.note
+    if span.kind in (SpanKind.RESOLUTION, SpanKind.COMPENSATION):
+        return span.name, span.note
     attempt = span.attributes.get("attempt", 1)
     return span.name, span.note or (f"attempt {attempt}" if attempt > 1 else "")
 

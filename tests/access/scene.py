@@ -28,6 +28,7 @@ from apps.notifications import services as notifications
 from apps.registry import services as registry
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
+from tests.gateway.unknowns import make_unknown
 from tests.world import PASSWORD
 
 SIGN_IN_PAGE = "/accounts/login/"
@@ -57,6 +58,10 @@ class Scene:
     @property
     def approval(self) -> UUID:
         return self.waiting[1].id
+
+    @cached_property
+    def unknown(self) -> UUID:
+        return make_unknown(self.writer, "unknown").id
 
     @cached_property
     def asked(self) -> UUID:
@@ -270,6 +275,7 @@ OUTSIDE = {
     "payload_sha256": "b" * 64,
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
+FINDING = {"finding": "happened", "words": "In the ledger of today", "reference": "CM-17"}
 LIFT = {"reason": "Found and fixed"}
 
 
@@ -332,6 +338,8 @@ BODIES: dict[str, Any] = {
     },
     "POST /inbox/{approval}/edit/": _edit_form,
     "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
+    "POST /unknown/{unknown}/resolve/": FINDING,
+    "POST /api/v1/tool-calls/{unknown}/resolution": FINDING,
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,

@@ -79,6 +79,10 @@ STATES: dict[str, Look] = {
     "refused": Look(gettext_lazy("Refused"), "bad", "ban"),
     "error": Look(gettext_lazy("Failed"), "bad", "x"),
     "unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-question-mark"),
+    # what a person found out
+    "happened": Look(gettext_lazy("It happened"), "good", "check"),
+    "did_not_happen": Look(gettext_lazy("It did not happen"), "bad", "x"),
+    "still_unknown": Look(gettext_lazy("Still unknown"), "wait", "circle-question-mark"),
     # an agent, a halt and its mode
     "enabled": Look(gettext_lazy("Enabled"), "good", "check"),
     "disabled": Look(gettext_lazy("Disabled"), "", "minus"),
@@ -110,6 +114,7 @@ STEPS: dict[str, Step] = {
     "model": Step("model", "sparkles"),
     "tool": Step("effect", "wrench"),
     "lookup": Step("", "search"),
+    "resolution": Step("policy", "search-check"),
     "decision": Step("policy", "scale"),
     "vote": Step("policy", "user-check"),
     "human_wait": Step("human", "hourglass"),

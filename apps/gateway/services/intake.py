@@ -13,6 +13,7 @@ from apps.core.rows import insert, sole
 from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import call_digest, explain_denial, granted_tool, record_decision, verdict_on
+from apps.gateway.keys import check_key
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
 from apps.gateway.requests import CallRequest
 from apps.gateway.services.asked import Asked, checked
@@ -94,7 +95,7 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
 
 
 def _known_call(asked: Asked) -> Intake | None:
-    """The call that already holds this key. Raises Conflict when it was made with other arguments."""
+    """The call that already holds this key. Raises Conflict when it was made with other arguments, or too long ago."""
     holder = ToolCall.objects.filter(
         agent_id=asked.agent.id,
         tool_id=asked.granted.tool.id,
@@ -106,6 +107,7 @@ def _known_call(asked: Asked) -> Intake | None:
     if call_id is None:
         return None
     call = ToolCall.objects.select_related("tool", "approval", "request", "result").get(id=call_id)
+    check_key(call)
     if not _was_asked_for_with(call, asked.arguments_digest):
         raise Conflict(
             "idempotency_conflict",
