@@ -34,7 +34,7 @@ RAIL: tuple[tuple[Section, ...], ...] = (
     (
         Section("Inbox", "inbox", "inbox", "/inbox/", "g i"),
         Section("Runs", "runs", "list-tree", "/runs/", "g r"),
-        Section("Unknown outcomes", "unknown-outcomes", "circle-question-mark", "/unknown/", "g u"),
+        Section("Unknown", "unknown-outcomes", "circle-question-mark", "/unknown/", "g u"),
         Section("Agents", "agents", "bot", "/agents/", "g a"),
         Section("Halts", "halts", "octagon-x", "/halts/", "g h"),
     ),

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Min, QuerySet, Sum
+from django.utils.translation import gettext as _
 
 from apps.core.actor import Actor
 from apps.core.clock import rfc3339
@@ -20,6 +21,7 @@ from apps.gateway.consent import label_of, makers_of, names_in_order, shown
 from apps.gateway.models import CallState, Finding, Resolution, ToolCall
 from apps.gateway.queries import calls_visible_to
 from apps.gateway.services.execution import downstream_key
+from apps.gateway.services.recovery import UNKNOWN
 from apps.gateway.shown import resolution_resource
 from apps.gateway.telling import money_of
 from apps.registry.permissions import OPERATE
@@ -64,8 +66,13 @@ class UnknownCall:
         return [(label_of(name), shown(arguments[name])) for name in names]
 
     @property
+    def story(self) -> list[tuple[Span, str]]:
+        """Each step with the word for it."""
+        return [(step, _word_for(step)) for step in self.steps]
+
+    @property
     def attempt_count(self) -> int:
-        return sum(step.kind == SpanKind.TOOL for step in self.steps)
+        return sum(step.kind == SpanKind.TOOL and not _is_giving_up(step) for step in self.steps)
 
     @property
     def lookup_count(self) -> int:
@@ -82,11 +89,25 @@ class UnknownCall:
     @property
     def last_word(self) -> str:
         """What the latest attempt or lookup said."""
-        return next((step.note for step in reversed(self.steps) if step.note), "")
+        said = (step.note for step in reversed(self.steps) if step.note and not _is_giving_up(step))
+        return next(said, "")
 
     @property
     def findings(self) -> list[tuple[Resolution, str]]:
         return [(resolution, self.words.get(resolution.id, "")) for resolution in self.resolutions]
+
+
+def _is_giving_up(step: Span) -> bool:
+    """That nothing more can be tried stands on the timeline as a step, and is no attempt."""
+    return step.note == UNKNOWN.sentence
+
+
+def _word_for(step: Span) -> str:
+    if step.kind == SpanKind.RESOLUTION:
+        return step.actor_name
+    if step.kind == SpanKind.LOOKUP:
+        return _("Lookup")
+    return _("Given up") if _is_giving_up(step) else _("Attempt")
 
 
 def stakes_of(calls: "QuerySet[ToolCall]") -> Stakes:
