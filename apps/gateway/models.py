@@ -1,8 +1,10 @@
-"""Tool calls, the decisions on them, and the versions of those that were changed before they ran."""
+"""Tool calls, the decisions on them, what people found out about them, and how they are undone."""
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apps.accounts.models import User
 from apps.approvals.models import Approval
 from apps.core.ids import uuid7
 from apps.registry.models import Agent, AgentCredential, Environment, Process, Tool
@@ -26,6 +28,15 @@ class CallState(models.TextChoices):
     COMPENSATED = "compensated", "Compensated"
 
 
+# In which a call has had an effect, may have had one or may still have one.
+EFFECTIVE_STATES = (
+    CallState.AWAITING_APPROVAL,
+    CallState.QUEUED,
+    CallState.EXECUTING,
+    CallState.SUCCEEDED,
+    CallState.OUTCOME_UNKNOWN,
+    CallState.COMPENSATED,
+)
 OPEN_STATES = (CallState.AWAITING_APPROVAL, CallState.QUEUED, CallState.EXECUTING)
 
 
@@ -78,11 +89,28 @@ class ToolCall(models.Model):
     finished_at = models.DateTimeField(null=True)
     # the finding of a person that ended a call whose outcome nobody knew
     resolution = models.OneToOneField("Resolution", on_delete=models.PROTECT, null=True, related_name="+")
+    # what this call undoes
+    compensates = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="compensations")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["agent", "tool", "idempotency_key"], name="one_call_per_key", condition=models.Q(holds_key=True)
+            ),
+            # what ended without an effect leaves room for another try
+            models.UniqueConstraint(
+                fields=["compensates"],
+                name="compensated_once",
+                condition=models.Q(
+                    state__in=[
+                        "awaiting_approval",
+                        "queued",
+                        "executing",
+                        "succeeded",
+                        "outcome_unknown",
+                        "compensated",
+                    ]
+                ),
             ),
         ]
         indexes = [
@@ -213,3 +241,68 @@ class Resolution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_finding_display()} ({self.made_by_name})"
+
+
+class UnwindState(models.TextChoices):
+    RUNNING = "running", "Under way"
+    DONE = "done", "Done"
+    STOPPED = "stopped", "Stopped"
+
+
+class Unwind(models.Model):
+    """Undoing what a run did, step by step, the last one first. One at a time for each run; whoever asks for it while
+    it is under way joins it. It stops at the first step that fails; asked for again, what is left is tried.
+
+    `people` are all who asked for it, and so approve none of its steps (I5). `own_run` is where its calls are made.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="unwinds")
+    own_run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=UnwindState.choices, default=UnwindState.RUNNING)
+    sentence = models.CharField(max_length=500, blank=True, help_text="Why it stopped")
+    started_by = models.CharField(max_length=160)
+    started_by_name = models.CharField(max_length=160)
+    person = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    people = ArrayField(models.UUIDField(), default=list)
+    started_at = models.DateTimeField()
+    looked_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run"], name="one_unwind_at_a_time", condition=models.Q(state="running"))
+        ]
+        indexes = [models.Index(fields=["looked_at"], name="unwind_running", condition=models.Q(state="running"))]
+
+    def __str__(self) -> str:
+        return f"Undoing {self.run}"
+
+
+class UnwindStepState(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    UNDER_WAY = "under_way", "Under way"
+    UNDONE = "undone", "Undone"
+    LEFT = "left", "Left as it is"
+    FAILED = "failed", "Failed"
+
+
+class UnwindStep(models.Model):
+    """One call of the run, in the order in which they are undone, as the preview showed it. `LEFT`: it cannot be
+    undone, and `sentence` says why.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    unwind = models.ForeignKey(Unwind, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveIntegerField()
+    call = models.ForeignKey(ToolCall, on_delete=models.PROTECT, related_name="+")
+    compensation = models.ForeignKey(ToolCall, on_delete=models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=10, choices=UnwindStepState.choices, default=UnwindStepState.PENDING)
+    sentence = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["unwind", "position"], name="unwind_step_once")]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.call}"

@@ -67,6 +67,7 @@ def call_resource(
         "result": vault.body_of(call.result) if call.state in (CallState.SUCCEEDED, CallState.COMPENSATED) else None,
         "error": _error(call),
         "resolution": resolution_resource(call.resolution) if call.resolution_id else None,
+        "compensates": str(call.compensates_id) if call.compensates_id else None,
         "replayed": replayed,
         "requested_at": rfc3339(call.requested_at),
         "finished_at": rfc3339(call.finished_at),

@@ -23,9 +23,19 @@ def ask_again(call_id: str) -> None:
 
 
 @shared_task
+def advance_unwinds(call_id: str) -> None:
+    services.advance_unwinds(UUID(call_id))
+
+
+@shared_task
+def advance_unwind(unwind_id: str) -> None:
+    services.advance_unwind(UUID(unwind_id))
+
+
+@shared_task
 def recover_tool_calls() -> None:
     """Every second: calls past their deadline, calls whose release was lost or waited for a halt, stops whose news was
-    lost, questions that nobody has put yet.
+    lost, questions that nobody has put yet, unwinds whose next step is due.
     """
     for call_id in services.overdue_calls():
         recover_tool_call.delay(str(call_id))
@@ -35,6 +45,8 @@ def recover_tool_calls() -> None:
         end_calls_under.delay(str(halt_id))
     for call_id in services.questioned_calls():
         ask_again.delay(str(call_id))
+    for unwind_id in services.waiting_unwinds():
+        advance_unwind.delay(str(unwind_id))
 
 
 @shared_task

@@ -28,6 +28,7 @@ from apps.notifications import services as notifications
 from apps.registry import services as registry
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
+from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
 from tests.world import PASSWORD
 
@@ -62,6 +63,16 @@ class Scene:
     @cached_property
     def unknown(self) -> UUID:
         return make_unknown(self.writer, "unknown").id
+
+    @cached_property
+    def done_call(self) -> UUID:
+        """What can be undone."""
+        undone_by(BY_TICKET)
+        return ToolCall.objects.get(run=run_of(self.writer, "130.00", tag="undoable")).id
+
+    @property
+    def done_run(self) -> UUID:
+        return ToolCall.objects.get(id=self.done_call).run_id
 
     @cached_property
     def asked(self) -> UUID:

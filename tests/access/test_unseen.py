@@ -24,6 +24,7 @@ def scene(world: FakeErp, writer: Robot, erp: FakeErp) -> Scene:
     assert scene.call
     assert scene.external
     assert scene.unknown
+    assert scene.done_call
     assert scene.mesh_halt
     assert scene.halt
     assert writer.call("130.00", key="halted").status_code == 423

@@ -83,6 +83,13 @@ STATES: dict[str, Look] = {
     "happened": Look(gettext_lazy("It happened"), "good", "check"),
     "did_not_happen": Look(gettext_lazy("It did not happen"), "bad", "x"),
     "still_unknown": Look(gettext_lazy("Still unknown"), "wait", "circle-question-mark"),
+    # undoing a run, and a step of it
+    "running": Look(gettext_lazy("Under way"), "info", "play"),
+    "done": Look(gettext_lazy("Done"), "good", "check"),
+    "stopped": Look(gettext_lazy("Stopped"), "bad", "octagon"),
+    "under_way": Look(gettext_lazy("Under way"), "info", "play"),
+    "undone": Look(gettext_lazy("Undone"), "good", "undo-2"),
+    "left": Look(gettext_lazy("Left as it is"), "", "minus"),
     # an agent, a halt and its mode
     "enabled": Look(gettext_lazy("Enabled"), "good", "check"),
     "disabled": Look(gettext_lazy("Disabled"), "", "minus"),

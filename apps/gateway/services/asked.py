@@ -18,7 +18,7 @@ class Asked:
     """Who asks for what: everything that does not depend on the moment."""
 
     agent: Agent
-    credential: AgentCredential
+    credential: AgentCredential | None
     actor: Actor
     request: CallRequest
     granted: Granted
@@ -27,7 +27,7 @@ class Asked:
     on_behalf_of: UUID | None
 
 
-def checked(agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Asked:
+def checked(agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest) -> Asked:
     """Raises NotFound for a tool without a grant and Invalid for arguments that miss its schema; writes nothing."""
     granted = granted_tool(agent, request.tool)
     args.check_arguments(granted.tool, request.arguments)

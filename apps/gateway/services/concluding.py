@@ -6,6 +6,7 @@ from uuid import UUID
 from apps.core import clock, outbox
 from apps.core.actor import Actor
 from apps.core.errors import MeshError
+from apps.gateway.compensated import finish_compensation
 from apps.gateway.events import ToolCallConcluded
 from apps.gateway.models import CallState, Resolution, ToolCall
 from apps.gateway.telling import RUN_STATE_FOR, tell_end
@@ -53,5 +54,6 @@ def conclude(
     data = {"resolution_id": str(resolution.id)} if resolution else {"attempt_count": call.attempt_count}
     outbox.add(ToolCallConcluded(tool_call_id=str(call.id), run_id=str(call.run_id), state=state))
     tell_end(call, actor=actor, data=data)
+    finish_compensation(call, actor=actor)
     # its run ended as failed when nobody knew
     runs.correct_implicit_run(call.run_id, state=RUN_STATE_FOR.get(state, RunState.FAILED))

@@ -58,7 +58,9 @@ class Intake:
     replayed: bool = False
 
 
-def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Intake:
+def request_tool_call(
+    *, agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest
+) -> Intake:
     """Decide the call and, when it is allowed, execute it. The same key with the same arguments is the same call again
     (I3).
     """
@@ -227,6 +229,7 @@ def _new_call(asked: Asked, run: Run, stored_request: Payload, *, state: CallSta
         entity_type=entity_type,
         entity_id=entity_id,
         on_behalf_of=asked.on_behalf_of,
+        compensates_id=asked.request.compensates,
         requested_at=clock.now(),
     )
 
