@@ -15,6 +15,7 @@ from apps.accounts.models import Team, User
 from apps.accounts.services import add_member, change_person, create_person, make_team
 from apps.console.bootstrap.approvals import load_approvals
 from apps.console.bootstrap.document import document_problems, read_moment
+from apps.console.bootstrap.irreversible import notes_on_irreversible_tools
 from apps.core import locks
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
@@ -56,6 +57,7 @@ def load(document: Any, *, actor: Actor) -> Made:
         _load_agents(document, actor, made)
         _load_grants(document, actor, made)
         _load_policies(document, actor, made)
+        made.notes += notes_on_irreversible_tools(document)
     return made
 
 

@@ -43,11 +43,12 @@ def ask_for_compensation(call: ToolCall, *, actor: Actor, on_behalf_of: str, run
     """Through the same intake as every call: grant, halts, policy, approval, exactly once. Raises Conflict where the
     call cannot be undone.
     """
-    under_way = live_compensation(call)
-    if under_way is not None:
-        return Intake(call=under_way, approval=under_way.approval, replayed=True)
+    if (known := _under_way(call)) is not None:
+        return known
     [plan] = plans_for([call])
     if plan.tool is None or plan.obstacle:
+        if (meanwhile := _under_way(call)) is not None:
+            return meanwhile
         raise Conflict(f"compensation.{plan.obstacle}", plan.why, tool_call_id=str(call.id))
     try:
         intake = request_tool_call(
@@ -57,14 +58,20 @@ def ask_for_compensation(call: ToolCall, *, actor: Actor, on_behalf_of: str, run
         if COMPENSATED_ONCE not in str(error):
             raise
         # somebody else asked at the same instant
-        under_way = live_compensation(call)
-        if under_way is None:
+        meanwhile = _under_way(call)
+        if meanwhile is None:
             raise
-        return Intake(call=under_way, approval=under_way.approval, replayed=True)
+        return meanwhile
     if intake.call.compensates_id != call.id:
         raise Conflict("compensation.key_taken", "The key under which this is undone belongs to another call.")
     tell_attempt(call, intake.call, by=actor.name)
     return intake
+
+
+def _under_way(call: ToolCall) -> Intake | None:
+    """Whoever asked first, asked for this one too."""
+    live = live_compensation(call)
+    return None if live is None else Intake(call=live, approval=live.approval, replayed=True)
 
 
 def live_compensation(call: ToolCall) -> ToolCall | None:

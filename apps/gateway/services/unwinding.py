@@ -156,12 +156,19 @@ def advance_unwind(unwind_id: UUID) -> None:
                 run_id=step.unwind.own_run_id,
             )
         except MeshError as refusal:
-            with transaction.atomic():
-                _stop(_locked(unwind_id), step, refusal.sentence)
+            _refused(unwind_id, step, refusal)
             return
         UnwindStep.objects.filter(id=step.id, state=UnwindStepState.PENDING).update(
             state=UnwindStepState.UNDER_WAY, compensation=intake.call
         )
+
+
+def _refused(unwind_id: UUID, step: UnwindStep, refusal: MeshError) -> None:
+    """It stops here, unless another worker has taken this step meanwhile and goes on."""
+    with transaction.atomic():
+        unwind = _locked(unwind_id)
+        if unwind is not None and live_compensation(step.call) is None:
+            _stop(unwind, step, refusal.sentence)
 
 
 def _next_step(unwind_id: UUID) -> UnwindStep | None:
@@ -206,9 +213,7 @@ def _why(compensation: ToolCall) -> str:
     return f"{compensation.get_state_display()}.{said}"
 
 
-def _stop(unwind: Unwind | None, step: UnwindStep, sentence: str) -> None:
-    if unwind is None:
-        return
+def _stop(unwind: Unwind, step: UnwindStep, sentence: str) -> None:
     _mark(step, UnwindStepState.FAILED, sentence=sentence)
     _end(unwind, UnwindState.STOPPED, f"Stopped at step {step.position}: {sentence}"[:500])
 
