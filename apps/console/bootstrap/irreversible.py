@@ -8,7 +8,7 @@ from apps.policies.queries import tool_facts
 from apps.registry.models import Tool
 
 
-def notes_on_irreversible_tools(document: dict[str, Any]) -> list[str]:
+def warnings_on_irreversible_tools(document: dict[str, Any]) -> list[str]:
     """One sentence for each tool of the file's policies that cannot be undone and that some permit allows without
     approval. The tools are registered.
     """
@@ -18,7 +18,7 @@ def notes_on_irreversible_tools(document: dict[str, Any]) -> list[str]:
         for tool, permit in permits_alone(policy["text"], tools):
             found[tool].append(f"“{permit}” of {policy['set']}")
     return [
-        f"{tool} cannot be undone, and {', '.join(dict.fromkeys(permits))} asks nobody: what that alone allows waits for"
-        " the owners of the process."
+        f"{tool} cannot be undone, and {', '.join(dict.fromkeys(permits))} asks nobody: what that alone allows waits"
+        " for the owners of the process."
         for tool, permits in found.items()
     ]
