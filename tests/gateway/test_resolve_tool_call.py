@@ -158,6 +158,7 @@ def test_without_a_lookup_it_is_only_noted(unknown: Callable[..., ToolCall], api
         ({"link": "javascript:alert(1)"}, "/link"),
         ({"sha256": "A" * 64}, "/sha256"),
         ({"result": {"wrong": 1}}, "/result"),
+        ({"result": {"id": "\ud800"}}, "/result"),
         ({"finding": "did_not_happen", "result": {"id": "CM-1"}}, "/result"),
         ({"finding": "perhaps"}, "/finding"),
         ({"words": ""}, "/words"),

@@ -259,8 +259,7 @@ def test_of_two_unwinds_at_once_there_is_one(writer: Robot, erp: FakeErp, api: A
 def test_what_cannot_be_undone_is_shown_before_and_left(writer: Robot, api: Api) -> None:
     undone_by(BY_TICKET)
     run_id = run_of(writer, "10.00")
-    ticket = {"tool": "erp.open_ticket", "arguments": {"reference": "T-1"}}
-    writer.call(key="ticket", run_id=run_id, **ticket)
+    writer.call(key="ticket", run_id=run_id, tool="erp.open_ticket", arguments={"reference": "T-1"})
     told = api("omar").get(f"/api/v1/runs/{run_id}/unwind").json()
 
     assert [(one["obstacle"], one["why"]) for one in told["stays"]] == [

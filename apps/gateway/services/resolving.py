@@ -1,5 +1,6 @@
 """A person says what became of a call whose outcome nobody knows, and where the proof is."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -153,10 +154,21 @@ def _flaws(call: ToolCall, evidence: Evidence) -> list[tuple[str, str]]:
 def _flaws_of_result(call: ToolCall, evidence: Evidence) -> list[tuple[str, str]]:
     if evidence.result is None:
         return []
+    if not _can_be_told(evidence.result):
+        return [("/result", "It holds half a character.")]
     if evidence.finding != Finding.HAPPENED:
         return [("/result", "What did not happen has no answer.")]
     found = schema_errors(call.tool.output_schema, evidence.result) if call.tool.output_schema else []
     return [(f"/result{error['pointer']}", error["sentence"]) for error in found]
+
+
+def _can_be_told(result: Any) -> bool:
+    """A lone surrogate passes through JSON escapes and stands in no answer."""
+    try:
+        json.dumps(result, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_unknown(call_id: UUID) -> Conflict:
