@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 from apps.accounts.requests import actor_or_none
 from apps.approvals.queries import waiting_count
 from apps.core.actor import Actor
+from apps.gateway.queries import unknown_count
 from apps.halts.models import Halt, Mode
 from apps.halts.queries import halts_visible_to
 from apps.notifications.queries import unseen_count
@@ -33,6 +34,7 @@ RAIL: tuple[tuple[Section, ...], ...] = (
     (
         Section("Inbox", "inbox", "inbox", "/inbox/", "g i"),
         Section("Runs", "runs", "list-tree", "/runs/", "g r"),
+        Section("Unknown", "unknown-outcomes", "circle-question-mark", "/unknown/", "g u"),
         Section("Agents", "agents", "bot", "/agents/", "g a"),
         Section("Halts", "halts", "octagon-x", "/halts/", "g h"),
         Section("Connectors", "connectors", "plug", "/connectors/", "g c"),
@@ -63,6 +65,8 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
+    """With how many wait for this person; what nobody of them may settle is not offered to them."""
+    counts = {"inbox": waiting_count(actor), "unknown-outcomes": unknown_count(actor)}
     return [
         [
             {
@@ -70,11 +74,13 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
                 "url": reverse(section.url_name),
                 "icon": section.icon,
                 "current": request.path.startswith(section.prefix),
-                "count": waiting_count(actor) if section.url_name == "inbox" else None,
+                "count": counts.get(section.url_name),
+                "badge": f"{section.url_name}-badge" if section.url_name in counts else "",
                 "key": section.key,
                 "ready": True,
             }
             for section in group
+            if section.url_name != "unknown-outcomes" or counts[section.url_name] is not None
         ]
         for group in RAIL
     ]

@@ -17,7 +17,7 @@ from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
 from apps.gateway import services
 from apps.gateway.longpoll import MAX_WAIT_SECONDS, slot, wait_until
-from apps.gateway.models import OPEN_STATES, ToolCall
+from apps.gateway.models import OPEN_STATES, CallState, ToolCall
 from apps.gateway.queries import call_for, calls_visible_to
 from apps.gateway.serializers import AuthorizeSerializer, EditSerializer, RevisionSerializer, ToolCallSerializer
 from apps.gateway.shown import (
@@ -94,7 +94,7 @@ class ToolCallDetail(APIView):
         if _is_waited_for(call) and (seconds := _wait_seconds(request)):
             with slot() as has_slot:
                 if has_slot:
-                    wait_until(lambda: not _goes_on(call_id), seconds=seconds)
+                    wait_until(lambda: not _goes_on(call), seconds=seconds)
                     call = call_for(actor, call_id)
                 else:
                     headers["Retry-After"] = str(FULL_RETRY_AFTER_SECONDS)
@@ -178,12 +178,18 @@ def _status(call: ToolCall) -> int:
 
 
 def _is_waited_for(call: ToolCall) -> bool:
-    """Whether there is something to wait for: neither has it ended nor is it the agent's turn."""
+    """Whether there is something to wait for: neither has it ended nor is it the agent's turn. A person may still find
+    out what nobody knows.
+    """
+    if call.state == CallState.OUTCOME_UNKNOWN:
+        return True
     return call.is_open and not (call.approval and call.approval.state == ApprovalState.CHANGES_REQUESTED)
 
 
-def _goes_on(call_id: UUID) -> bool:
-    going = ToolCall.objects.filter(id=call_id, state__in=OPEN_STATES)
+def _goes_on(call: ToolCall) -> bool:
+    """Whether the call is still what was waited on: open, or unknown where it was unknown before."""
+    was_unknown = call.state == CallState.OUTCOME_UNKNOWN
+    going = ToolCall.objects.filter(id=call.id, state__in=[call.state] if was_unknown else OPEN_STATES)
     return going.exclude(approval__state=ApprovalState.CHANGES_REQUESTED).exists()
 
 

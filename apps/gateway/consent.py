@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from apps.approvals.models import Approval, Risk
 from apps.approvals.requests import ConsentRequest, EscalationRequest, StageRequest
 from apps.core.money import Money
 from apps.core.pointers import resolve
 from apps.gateway.arguments import sentence_for
 from apps.gateway.deciding import Granted
-from apps.gateway.models import ToolCall
+from apps.gateway.models import ToolCall, Unwind, UnwindState
 from apps.gateway.requests import CallRequest
 from apps.policies.verdicts import Obligations, Verdict
 from apps.registry.models import Agent, Tool
@@ -150,11 +152,25 @@ def shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def _unwinding(call: ToolCall) -> "QuerySet[Unwind]":
+    """What is being unwound right now with this call."""
+    return Unwind.objects.filter(state=UnwindState.RUNNING, steps__call=call.compensates_id)
+
+
+def makers_of(call: ToolCall) -> frozenset[UUID]:
+    """Everybody who counts as having asked for the call, whichever version of it: who does not approve it does not say
+    how it ended either.
+    """
+    return frozenset((*_barred(call, None), *(call.approval.barred_people if call.approval else ())))
+
+
 def _barred(call: ToolCall, succession: Succession | None) -> tuple[UUID, ...]:
-    """Whoever the agent acted for, whoever made its credential and so could have been the agent, and whoever made one
-    of the versions (I5).
+    """Whoever the agent acted for, whoever made its credential and so could have been the agent, whoever wants a run
+    unwound that this call is a step of, and whoever made one of the versions (I5).
     """
     barred = {call.on_behalf_of, call.credential.maker_id if call.credential else None}
+    if call.compensates_id is not None:
+        barred |= {person for people in _unwinding(call).values_list("people", flat=True) for person in people}
     if succession is not None:
         barred |= {*succession.previous.barred_people, succession.maker}
     return tuple(sorted(person for person in barred if person))

@@ -85,6 +85,7 @@ def verdict_on(
         approved_by=approved_by,
         region=request.region,
         customer_tier=request.customer_tier,
+        owner_team=agent.process.owner_team.slug if tool.is_irreversible else None,
     )
     return decide(facts, active_releases(process_id=agent.process_id, environment=agent.environment, moment=moment))
 

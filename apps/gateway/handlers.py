@@ -15,6 +15,7 @@ from apps.approvals.models import ApprovalState, Delegation, Escalation, Verdict
 from apps.core.outbox import DomainEvent, Handler
 from apps.gateway import tasks
 from apps.gateway.consent import SUBJECT_TYPE
+from apps.gateway.events import CompensationEnded, ToolCallQuestioned, UnwindStarted
 from apps.gateway.models import ToolCall
 from apps.gateway.shown import name_of_voter
 from apps.halts.events import HaltLifted, HaltPlaced
@@ -112,6 +113,18 @@ def _add_moment(call: ToolCall, span_id: UUID, name: str, at: Any, actor_name: s
     )
 
 
+def put_question(event: dict[str, Any]) -> None:
+    tasks.ask_again.delay(event["tool_call_id"])
+
+
+def go_on_unwinding(event: dict[str, Any]) -> None:
+    tasks.advance_unwinds.delay(event["compensates_id"])
+
+
+def begin_unwinding(event: dict[str, Any]) -> None:
+    tasks.advance_unwind.delay(event["unwind_id"])
+
+
 def end_stopped_calls(event: dict[str, Any]) -> None:
     tasks.end_calls_under.delay(event["halt_id"])
 
@@ -126,6 +139,9 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     VoteWithdrawn: [add_withdrawal_to_timeline],
     ApprovalDelegated: [add_delegation_to_timeline],
     ApprovalEscalated: [add_escalation_to_timeline],
+    ToolCallQuestioned: [put_question],
+    CompensationEnded: [go_on_unwinding],
+    UnwindStarted: [begin_unwinding],
     HaltPlaced: [end_stopped_calls, keep_clocks],
     HaltLifted: [keep_clocks],
 }

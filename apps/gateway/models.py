@@ -1,8 +1,10 @@
-"""Tool calls, the decisions on them, and the versions of those that were changed before they ran."""
+"""Tool calls, the decisions on them, what people found out about them, and how they are undone."""
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apps.accounts.models import User
 from apps.approvals.models import Approval
 from apps.core.ids import uuid7
 from apps.registry.models import Agent, AgentCredential, Environment, Process, Tool
@@ -26,6 +28,15 @@ class CallState(models.TextChoices):
     COMPENSATED = "compensated", "Compensated"
 
 
+# In which a call has had an effect, may have had one or may still have one.
+EFFECTIVE_STATES = (
+    CallState.AWAITING_APPROVAL,
+    CallState.QUEUED,
+    CallState.EXECUTING,
+    CallState.SUCCEEDED,
+    CallState.OUTCOME_UNKNOWN,
+    CallState.COMPENSATED,
+)
 OPEN_STATES = (CallState.AWAITING_APPROVAL, CallState.QUEUED, CallState.EXECUTING)
 
 
@@ -39,7 +50,8 @@ class ToolCall(models.Model):
     """One requested action. Its row is the only truth about it; every step claims it by conditional update.
 
     `holds_key` is False for calls that were turned away at the door (a halt): the agent may try again under the same
-    key. `deadline_at` of an executing call is when the recovery job may look at it. Request, digests, money, entity and
+    key. `deadline_at` of an executing call is when the recovery job may look at it; of one whose outcome is unknown,
+    when the system may be asked about it once more, None when nobody wants that. Request, digests, money, entity and
     approval are those of the current `version`; a call that was changed has a row for each in `versions`.
     """
 
@@ -76,15 +88,35 @@ class ToolCall(models.Model):
     executing_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    # the finding of a person that ended a call whose outcome nobody knew
+    resolution = models.OneToOneField("Resolution", on_delete=models.PROTECT, null=True, related_name="+")
+    # what this call undoes
+    compensates = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="compensations")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["agent", "tool", "idempotency_key"], name="one_call_per_key", condition=models.Q(holds_key=True)
             ),
+            # what ended without an effect leaves room for another try
+            models.UniqueConstraint(
+                fields=["compensates"],
+                name="compensated_once",
+                condition=models.Q(
+                    state__in=[
+                        "awaiting_approval",
+                        "queued",
+                        "executing",
+                        "succeeded",
+                        "outcome_unknown",
+                        "compensated",
+                    ]
+                ),
+            ),
         ]
         indexes = [
             models.Index(fields=["deadline_at"], name="call_overdue", condition=models.Q(state="executing")),
+            models.Index(fields=["process", "id"], name="call_unknown", condition=models.Q(state="outcome_unknown")),
             models.Index(fields=["process", "-id"], name="call_process"),
             models.Index(fields=["run", "id"], name="call_run"),
             models.Index(fields=["entity_type", "entity_id"], name="call_entity"),
@@ -175,3 +207,108 @@ class CallVersion(models.Model):
 
     def __str__(self) -> str:
         return f"Version {self.number}"
+
+
+class Finding(models.TextChoices):
+    """What a person found out about a call whose outcome nobody knew."""
+
+    HAPPENED = "happened", "It happened"
+    DID_NOT_HAPPEN = "did_not_happen", "It did not happen"
+    STILL_UNKNOWN = "still_unknown", "Still unknown"
+
+
+class Resolution(models.Model):
+    """One person's finding about a call whose outcome is unknown, with the evidence for it.
+
+    Only one ends the call; those that are `still_unknown` leave it as it is, and have the system asked once more where
+    the tool has a lookup. `words` are payload; `reference`, `link` and `sha256` say where the evidence is.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tool_call = models.ForeignKey(ToolCall, on_delete=models.PROTECT, related_name="resolutions")
+    finding = models.CharField(max_length=20, choices=Finding.choices)
+    reference = models.CharField(max_length=200, blank=True)
+    words = models.ForeignKey(Payload, on_delete=models.PROTECT, related_name="+")
+    link = models.URLField(max_length=500, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    made_by = models.CharField(max_length=160)
+    made_by_name = models.CharField(max_length=160)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tool_call"], name="resolved_once", condition=~models.Q(finding="still_unknown")
+            )
+        ]
+        indexes = [models.Index(fields=["tool_call", "id"], name="resolution_of_call")]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.get_finding_display()} ({self.made_by_name})"
+
+
+class UnwindState(models.TextChoices):
+    RUNNING = "running", "Under way"
+    DONE = "done", "Done"
+    STOPPED = "stopped", "Stopped"
+
+
+class Unwind(models.Model):
+    """Undoing what a run did, step by step, the last one first. One at a time for each run; whoever asks for it while
+    it is under way joins it. It stops at the first step that fails; asked for again, what is left is tried.
+
+    `people` are all who asked for it, and so approve none of its steps (I5). `own_run` is where its calls are made.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="unwinds")
+    own_run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=UnwindState.choices, default=UnwindState.RUNNING)
+    sentence = models.CharField(max_length=500, blank=True, help_text="Why it stopped")
+    started_by = models.CharField(max_length=160)
+    started_by_name = models.CharField(max_length=160)
+    person = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    people = ArrayField(models.UUIDField(), default=list)
+    started_at = models.DateTimeField()
+    looked_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run"], name="one_unwind_at_a_time", condition=models.Q(state="running"))
+        ]
+        indexes = [models.Index(fields=["looked_at"], name="unwind_running", condition=models.Q(state="running"))]
+
+    def __str__(self) -> str:
+        return f"Undoing {self.run}"
+
+
+class UnwindStepState(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    UNDER_WAY = "under_way", "Under way"
+    UNDONE = "undone", "Undone"
+    LEFT = "left", "Left as it is"
+    FAILED = "failed", "Failed"
+
+
+class UnwindStep(models.Model):
+    """One call of the run, in the order in which they are undone, as the preview showed it. `LEFT`: it cannot be
+    undone, and `sentence` says why.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    unwind = models.ForeignKey(Unwind, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveIntegerField()
+    call = models.ForeignKey(ToolCall, on_delete=models.PROTECT, related_name="+")
+    compensation = models.ForeignKey(ToolCall, on_delete=models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=10, choices=UnwindStepState.choices, default=UnwindStepState.PENDING)
+    sentence = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["unwind", "position"], name="unwind_step_once")]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.call}"

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from apps.approvals.models import Approval
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, NotFound
 from apps.gateway.consent import SUBJECT_TYPE
 from apps.gateway.models import CallState, Decision, ToolCall
-from apps.registry.queries import processes_visible_to
+from apps.registry.permissions import OPERATE
+from apps.registry.queries import processes_visible_to, processes_where
 
 
 def calls_visible_to(actor: Actor) -> QuerySet[ToolCall]:
@@ -28,6 +30,23 @@ def call_for(actor: Actor, call_id: UUID) -> ToolCall:
     if call is None:
         raise NotFound("tool_call.not_found", "There is no such tool call.")
     return call
+
+
+def unknown_calls(actor: Actor) -> QuerySet[ToolCall]:
+    """The calls this actor sees whose outcome nobody knows."""
+    return calls_visible_to(actor).filter(state=CallState.OUTCOME_UNKNOWN)
+
+
+def unknown_count(actor: Actor) -> int | None:
+    """How many of them this person may settle; None where they may settle none anywhere. One query: it stands on every
+    page.
+    """
+    of_process = ToolCall.objects.filter(process=OuterRef("pk"), state=CallState.OUTCOME_UNKNOWN).order_by()
+    counted = of_process.values("process").annotate(count=Count("id")).values("count")
+    counts = list(
+        processes_where(actor, OPERATE).annotate(count=Coalesce(Subquery(counted), 0)).values_list("count", flat=True)
+    )
+    return sum(counts) if counts else None
 
 
 def call_to_edit(approval: Approval) -> ToolCall:

@@ -10,7 +10,7 @@ class CallRequest:
     """The body of `POST /api/v1/tool-calls`, its shape checked and its meaning not yet.
 
     `confidence` is between 0 and 1; `evidence` is [{"title", "uri", "sha256"}]; `on_behalf_of` names the person who
-    asked the agent.
+    asked the agent. `compensates` is the call that this one undoes: set by the mesh alone.
     """
 
     tool: str
@@ -23,3 +23,4 @@ class CallRequest:
     on_behalf_of: str = ""
     region: str | None = None
     customer_tier: str | None = None
+    compensates: UUID | None = None

@@ -9,6 +9,10 @@ from apps.gateway.requests import CallRequest
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$"
 
 
+# Of the keys under which the mesh itself asks for what undoes a call.
+OWN_PREFIX = "compensates/"
+
+
 def holds_nul(document: Any) -> bool:
     """Whether any text in the document, or any name, holds the null character, which PostgreSQL's text cannot."""
     waiting = [document]
@@ -116,6 +120,8 @@ class ToolCallSerializer(AuthorizeSerializer):
         return super().to_internal_value(data)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if (attrs.get("idempotency_key") or "").startswith(OWN_PREFIX):
+            raise serializers.ValidationError({"idempotency_key": "Keys that begin like this one are the mesh's own."})
         if not attrs.get("idempotency_key") and not attrs["dry_run"]:
             raise serializers.ValidationError({"idempotency_key": "Every call needs an idempotency key."})
         return attrs

@@ -9,7 +9,7 @@ from django.db.models import Prefetch, prefetch_related_objects
 from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
 from apps.core.clock import rfc3339
 from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed, Unavailable
-from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
+from apps.gateway.models import CallState, Decision, DecisionMoment, Resolution, ToolCall
 from apps.halts.models import Halt
 from apps.policies import verdicts
 from apps.vault import services as vault
@@ -26,6 +26,7 @@ def call_resources(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
     """
     explained = [call.approval for call in calls if call.approval and call.approval.state in SAYING]
     prefetch_related_objects(explained, VOTES)
+    prefetch_related_objects([call for call in calls if call.resolution_id], "resolution")
     bodies = vault.read_many([call.request_id for call in calls if call.version > 1])
     return [
         call_resource(call, standing_decision(call), arguments=(bodies.get(call.request_id) or {}).get("arguments"))
@@ -65,6 +66,8 @@ def call_resource(
         "approval": _approval(call.approval),
         "result": vault.body_of(call.result) if call.state in (CallState.SUCCEEDED, CallState.COMPENSATED) else None,
         "error": _error(call),
+        "resolution": resolution_resource(call.resolution) if call.resolution_id else None,
+        "compensates": str(call.compensates_id) if call.compensates_id else None,
         "replayed": replayed,
         "requested_at": rfc3339(call.requested_at),
         "finished_at": rfc3339(call.finished_at),
@@ -117,6 +120,21 @@ def _feedback(approval: Approval) -> dict[str, str] | None:
 def name_of_voter(vote: Vote) -> str:
     """Who voted, and for whom: both names stand on a delegated vote."""
     return f"{vote.voter} for {vote.on_behalf_of}" if vote.on_behalf_of else str(vote.voter)
+
+
+def resolution_resource(resolution: Resolution | None) -> dict[str, Any] | None:
+    """What a person found out; their own words are for the people who answer for it."""
+    if resolution is None:
+        return None
+    return {
+        "id": str(resolution.id),
+        "finding": resolution.finding,
+        "reference": resolution.reference,
+        "link": resolution.link,
+        "sha256": resolution.sha256,
+        "by": resolution.made_by_name,
+        "at": rfc3339(resolution.made_at),
+    }
 
 
 def _error(call: ToolCall) -> dict[str, Any] | None:

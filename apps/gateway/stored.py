@@ -1,10 +1,14 @@
 """A call as it was asked for, into the vault and back."""
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from apps.core.errors import NotFound
+from apps.gateway.arguments import sentence_for
 from apps.gateway.models import ToolCall
 from apps.gateway.requests import CallRequest
+from apps.gateway.telling import money_of
 from apps.vault import services as vault
 
 
@@ -17,6 +21,17 @@ def request_body(request: CallRequest) -> dict[str, Any]:
     if request.evidence:
         body["evidence"] = list(request.evidence)
     return body
+
+
+def sentences_of(calls: Collection[ToolCall]) -> dict[UUID, str]:
+    """What each call does, as people read it; of one that was erased the tool's title. One query."""
+    bodies = vault.read_many([call.request_id for call in calls])
+    return {
+        call.id: sentence_for(call.tool, body["arguments"], money_of(call))
+        if (body := bodies.get(call.request_id))
+        else call.tool.title
+        for call in calls
+    }
 
 
 def stored_request(call: ToolCall) -> CallRequest:

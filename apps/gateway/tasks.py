@@ -21,9 +21,25 @@ def recover_tool_call(call_id: str) -> None:
 
 
 @shared_task
+def ask_again(call_id: str) -> None:
+    services.ask_again(UUID(call_id))
+
+
+@shared_task
+def advance_unwinds(call_id: str) -> None:
+    services.advance_unwinds(UUID(call_id))
+
+
+@shared_task
+def advance_unwind(unwind_id: str) -> None:
+    services.advance_unwind(UUID(unwind_id))
+
+
+@shared_task
 def recover_tool_calls() -> None:
     """Every second: calls past their deadline, calls whose release was lost or waited for a halt, calls whose system is
-    back or is to be tried, stops whose news was lost.
+    back or is to be tried, stops whose news was lost, questions that nobody has put yet, unwinds whose next step is
+    due.
     """
     for call_id in services.overdue_calls():
         recover_tool_call.delay(str(call_id))
@@ -33,6 +49,10 @@ def recover_tool_calls() -> None:
         release_tool_call.delay(str(call_id))
     for halt_id in services.stops_to_carry_out():
         end_calls_under.delay(str(halt_id))
+    for call_id in services.questioned_calls():
+        ask_again.delay(str(call_id))
+    for unwind_id in services.waiting_unwinds():
+        advance_unwind.delay(str(unwind_id))
 
 
 @shared_task

@@ -13,6 +13,7 @@ from apps.approvals.standing import Loan, Voter, in_force, standings_of
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import MeshError
+from apps.gateway.models import CallState, ToolCall
 from apps.notifications.models import News, NewsKind
 from apps.registry.permissions import VIEW
 from apps.registry.queries import holders_among
@@ -36,6 +37,8 @@ def reader(person: User) -> Actor:
 def audience_of(news: News) -> Audience:
     """Everyone who is to hear of it at this moment."""
     kind, approval = NewsKind(news.kind), news.approval
+    if kind is NewsKind.UNKNOWN:
+        return _keepers(news.tool_call)
     if approval is None:
         return Audience()
     if kind is NewsKind.OPENED:
@@ -48,6 +51,17 @@ def audience_of(news: News) -> Audience:
     if kind is NewsKind.DELEGATED:
         return _receiver(approval, news.data["delegation"])
     return _participants(approval, kind, news.data)
+
+
+def _keepers(call: ToolCall | None) -> Audience:
+    """Those who own the process and those on call for it, as far as they may see it; nobody once it is known."""
+    if call is None or call.state != CallState.OUTCOME_UNKNOWN:
+        return Audience()
+    rooms = frozenset({call.process.owner_team_id, call.process.oncall_team_id})
+    members = set(Membership.objects.filter(team__in=rooms, user__is_active=True).values_list("user", flat=True))
+    holders = holders_among(members, VIEW)
+    seeing = [person for person, processes in holders.items() if processes is None or call.process_id in processes]
+    return Audience(dict.fromkeys(seeing, NewsKind.UNKNOWN), rooms if seeing else frozenset())
 
 
 def _voters(approval: Approval, teams: Collection[Team], kind: NewsKind) -> Audience:

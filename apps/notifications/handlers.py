@@ -16,6 +16,8 @@ from apps.approvals.events import (
 )
 from apps.approvals.models import Approval, Escalation
 from apps.core.outbox import DomainEvent, Handler
+from apps.gateway.events import ToolCallConcluded, ToolCallFinished
+from apps.gateway.models import CallState
 from apps.notifications import services
 from apps.notifications.models import NewsKind
 
@@ -56,6 +58,17 @@ def note_resolved(event: dict[str, Any]) -> None:
     _note(NewsKind.RESOLVED, f"resolved:{event['approval_id']}", event, state=event["state"])
 
 
+def note_unknown(event: dict[str, Any]) -> None:
+    """Of all ends of calls this one asks people to do something."""
+    if event["state"] == CallState.OUTCOME_UNKNOWN:
+        key = f"unknown:{event['tool_call_id']}"
+        services.note(kind=NewsKind.UNKNOWN, key=key, tool_call_id=UUID(event["tool_call_id"]))
+
+
+def close_unknown(event: dict[str, Any]) -> None:
+    services.close_news_of_call(UUID(event["tool_call_id"]))
+
+
 def _note(kind: NewsKind, key: str, event: dict[str, Any], **data: str) -> None:
     services.note(kind=kind, key=key, approval_id=UUID(event["approval_id"]), data=data)
 
@@ -67,4 +80,6 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     ApprovalDelegated: [note_delegated],
     ApprovalChangesRequested: [note_changes_requested],
     ApprovalResolved: [note_resolved],
+    ToolCallFinished: [note_unknown],
+    ToolCallConcluded: [close_unknown],
 }

@@ -1,4 +1,4 @@
-"""What people are told about approvals, where, and what became of each message."""
+"""What people are told, mostly about approvals, where, and what became of each message."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -6,6 +6,7 @@ from django.db import models
 from apps.accounts.models import Team, User
 from apps.approvals.models import Approval
 from apps.core.ids import uuid7
+from apps.gateway.models import ToolCall
 
 MORNING = 9
 
@@ -38,6 +39,7 @@ class NewsKind(models.TextChoices):
     ESCALATED = "escalated", "Escalated to my team"
     RESOLVED = "resolved", "Resolved, and I voted"
     CHANGES = "changes", "Changes asked for, and I voted"
+    UNKNOWN = "unknown", "Outcome unknown"
     TEST = "test", "Test message"
     FAILED = "failed", "A message was given up"
 
@@ -154,6 +156,7 @@ class News(models.Model):
     key = models.CharField(max_length=160, unique=True)
     kind = models.CharField(max_length=10, choices=NewsKind.choices)
     approval = models.ForeignKey(Approval, on_delete=models.CASCADE, null=True, related_name="+")
+    tool_call = models.ForeignKey(ToolCall, on_delete=models.CASCADE, null=True, related_name="+")
     data = models.JSONField(default=dict)
     happened_at = models.DateTimeField()
     due_at = models.DateTimeField()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count
 from django.forms import BoundField
@@ -12,6 +13,9 @@ from apps.approvals.models import Approval, ApprovalState
 from apps.approvals.queries import approvals_visible_to, cards_of
 from apps.core.actor import Actor
 from apps.core.paging import Page, page_of
+from apps.gateway.models import CallState, ToolCall
+from apps.gateway.queries import calls_visible_to
+from apps.gateway.stored import sentences_of
 from apps.notifications.clients import is_mail_set_up
 from apps.notifications.forms import (
     ChannelForm,
@@ -45,12 +49,14 @@ ICONS = {
     NewsKind.ESCALATED: "arrow-up-to-line",
     NewsKind.RESOLVED: "check",
     NewsKind.CHANGES: "undo-2",
+    NewsKind.UNKNOWN: "circle-question-mark",
     NewsKind.FAILED: "triangle-alert",
 }
 TONES = {
     NewsKind.SOON: "wait",
     NewsKind.OVERDUE: "bad",
     NewsKind.ESCALATED: "wait",
+    NewsKind.UNKNOWN: "bad",
     NewsKind.FAILED: "bad",
 }
 WORDS = {
@@ -80,7 +86,7 @@ class NoticeRow:
     tone: str
     icon: str
     url: str
-    approval: Approval | None
+    subject: Approval | ToolCall | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +132,32 @@ def notices_for(actor: Actor, *, cursor: str | None) -> NoticeList:
     ids = [notice.news.approval_id for notice in page.items if notice.news.approval_id]
     seen = approvals_visible_to(actor).in_bulk(ids)
     cards = cards_of(list(seen.values()))
-    rows = [_notice_row(notice, seen, cards) for notice in page.items]
+    calls = _calls_of(actor, [notice.news.tool_call_id for notice in page.items if notice.news.tool_call_id])
+    rows = [
+        _call_row(notice, calls.get(notice.news.tool_call_id))
+        if notice.news.tool_call_id
+        else _notice_row(notice, seen, cards)
+        for notice in page.items
+    ]
     marks = page.items and not cursor and unseen_count(actor)
     return NoticeList(rows=rows, page=page, newest=page.items[0] if marks else None)
+
+
+def _calls_of(actor: Actor, ids: list[UUID]) -> dict[UUID, tuple[ToolCall, str]]:
+    calls = calls_visible_to(actor).in_bulk(ids) if ids else {}
+    sentences = sentences_of(list(calls.values()))
+    return {call.id: (call, sentences[call.id]) for call in calls.values()}
+
+
+def _call_row(notice: Notice, found: tuple[ToolCall, str] | None) -> NoticeRow:
+    kind = NewsKind(notice.kind)
+    word, tone, icon = str(kind.label), TONES.get(kind, ""), ICONS[kind]
+    if found is None:
+        return NoticeRow(notice, f"{TITLES[kind]}. It is no longer yours to see.", word, tone, icon, "", None)
+    call, sentence = found
+    if call.state != CallState.OUTCOME_UNKNOWN:
+        word, tone, icon = call.get_state_display(), "", "check"
+    return NoticeRow(notice, sentence, word, tone, icon, reverse("unknown-outcome", args=[call.id]), call)
 
 
 def _notice_row(notice: Notice, seen: dict[Any, Approval], cards: dict[Any, dict[str, Any]]) -> NoticeRow:

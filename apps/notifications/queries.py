@@ -31,6 +31,7 @@ CHOICES = (
     NewsKind.ESCALATED,
     NewsKind.RESOLVED,
     NewsKind.CHANGES,
+    NewsKind.UNKNOWN,
 )
 # What asks somebody to act; it is over once the approval is.
 WAITING = (
@@ -42,7 +43,7 @@ WAITING = (
     NewsKind.ESCALATED,
 )
 # What concerns a team as a whole, and so its room.
-OF_A_TEAM = (NewsKind.OPENED, NewsKind.HALF, NewsKind.SOON, NewsKind.OVERDUE, NewsKind.ESCALATED)
+OF_A_TEAM = (NewsKind.OPENED, NewsKind.HALF, NewsKind.SOON, NewsKind.OVERDUE, NewsKind.ESCALATED, NewsKind.UNKNOWN)
 DEFAULTS: dict[NewsKind, Mode] = {
     NewsKind.HALF: Mode.NEVER,
     NewsKind.RESOLVED: Mode.DIGEST,

@@ -28,6 +28,7 @@ TITLES = {
     NewsKind.ESCALATED: "An approval was escalated",
     NewsKind.RESOLVED: "An approval is resolved",
     NewsKind.CHANGES: "Changes were asked for",
+    NewsKind.UNKNOWN: "The outcome of a call is unknown",
     NewsKind.TEST: "Test message",
     NewsKind.FAILED: "A message could not be delivered",
 }
@@ -50,6 +51,10 @@ SENTENCES = {
         "Changes were asked for on an approval you voted on.",
         "Changes were asked for on {count} approvals you voted on.",
     ),
+    NewsKind.UNKNOWN: (
+        "Nobody knows whether a call took effect. Somebody has to find out.",
+        "Nobody knows whether {count} calls took effect. Somebody has to find out.",
+    ),
 }
 # What stands before the sentence of the card.
 LEADS = {
@@ -61,6 +66,7 @@ LEADS = {
     NewsKind.ESCALATED: "Escalated to {team}",
     NewsKind.RESOLVED: "{state}",
     NewsKind.CHANGES: "Changes asked for",
+    NewsKind.UNKNOWN: "Outcome unknown",
 }
 TEST = "This is a test message. From now on this channel carries what you choose in the settings."
 
@@ -107,7 +113,8 @@ def message_of(items: Sequence[Item], *, allows: str, inbox_url: str) -> Message
     if allows == Allows.SUMMARY:
         lines = [lead_of(item) for item in items[:MOST_LINES]]
         lines += [f"And {len(items) - MOST_LINES} more."] if len(items) > MOST_LINES else []
-    return Message(f"{len(items)} approvals", "\n".join(lines), inbox_url)
+    is_of_calls = any(item.kind is NewsKind.UNKNOWN for item in items)
+    return Message(f"{len(items)} messages" if is_of_calls else f"{len(items)} approvals", "\n".join(lines), inbox_url)
 
 
 def digest_of(items: Sequence[Item], queue: Queue, *, zone: ZoneInfo, today: dt.date, inbox_url: str) -> Message:

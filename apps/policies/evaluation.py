@@ -21,6 +21,7 @@ from apps.core.errors import Invalid
 from apps.core.memory import BoundedCache
 from apps.policies.arguments import Misfit, as_long, carry
 from apps.policies.cedar_text import TextError, parse_error, statements
+from apps.policies.irreversible import NEVER_ALONE, never_alone
 from apps.policies.obligations import (
     DEFAULT_EXPIRES_SECONDS,
     Demand,
@@ -149,7 +150,11 @@ def decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     answers = [_ask(release, question) for release in ordered]
     outcome, determining, obligations = _weigh(answers)
     errors = tuple(error for answer in answers for error in answer.errors)
-    return Verdict(outcome, tuple(terms.ref for terms in determining), obligations, refs, errors, facts.as_json())
+    policies = tuple(terms.ref for terms in determining)
+    if outcome == "allow" and (stricter := never_alone(facts)) is not None:
+        outcome, obligations, errors = stricter
+        policies = (*policies, NEVER_ALONE)
+    return Verdict(outcome, policies, obligations, refs, errors, facts.as_json())
 
 
 def replay(stored: dict[str, Any], releases: Sequence[LoadedRelease]) -> Verdict:

@@ -49,7 +49,11 @@ class ToolFacts:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Everything a policy may look at. `approved_by`: the teams that have approved, at release; empty at intake."""
+    """Everything a policy may look at. `approved_by`: the teams that have approved, at release; empty at intake.
+
+    `owner_team` is for the rule about what cannot be undone, and no policy sees it: the team that owns the process, ""
+    for none, None where the rule does not apply.
+    """
 
     agent: str
     process: str
@@ -65,6 +69,7 @@ class CallFacts:
     approved_by: tuple[str, ...] = ()
     region: str | None = None
     customer_tier: str | None = None
+    owner_team: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The complete input, from which `replay` gives the same verdict. It carries the arguments: keep it in the
@@ -83,7 +88,7 @@ class CallFacts:
             "approved_by": sorted(self.approved_by),
             "region": self.region,
             "customer_tier": self.customer_tier,
-        }
+        } | ({} if self.owner_team is None else {"owner_team": self.owner_team})
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> CallFacts:
@@ -103,6 +108,7 @@ class CallFacts:
             approved_by=tuple(stored["approved_by"]),
             region=stored["region"],
             customer_tier=stored["customer_tier"],
+            owner_team=stored.get("owner_team"),
         )
 
 

@@ -25,8 +25,10 @@ from apps.registry.schemas import (
 Definition = Mapping[str, Any]
 
 MAX_TIMEOUT_SECONDS = 300
+MAX_KEEP_DAYS = 3650
 # `{money}` in `says` is the formatted amount, every other placeholder an argument.
 MONEY_PLACEHOLDER = "money"
+NEWCOMERS = ("idempotency_keep_days", "when_down")
 LOOKUP_SOURCES = ("arguments", "idempotency_key")
 COMPENSATION_SOURCES = ("arguments", "idempotency_key", "result")
 
@@ -51,6 +53,7 @@ SHAPE: Schema = closed_object(
     idempotent={"type": "boolean"},
     timeout_seconds={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_SECONDS},
     when_down={"enum": WhenDown.values},
+    idempotency_keep_days={"type": ["integer", "null"], "minimum": 1, "maximum": MAX_KEEP_DAYS},
     data_classes={"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 40}},
     money=_or_null(closed_object(("amount", "currency"), amount=_POINTER, currency=_POINTER)),
     entity=_or_null(
@@ -88,8 +91,14 @@ def normalized(definition: Definition) -> dict[str, Any]:
     plain["reversible"] = definition.get("reversible", False)
     plain["idempotent"] = definition.get("idempotent", False)
     plain["data_classes"] = sorted(set(definition.get("data_classes", ())))
-    # a key that came later: left out where it is not set, so that a tool that does not name it keeps its digest
-    return plain if plain["when_down"] else {key: value for key, value in plain.items() if key != "when_down"}
+    return _without_newcomers(plain)
+
+
+def _without_newcomers(plain: dict[str, Any]) -> dict[str, Any]:
+    """Keys that came later are left out where they say nothing: a release of this product makes no new version of a
+    tool that nobody changed.
+    """
+    return {key: value for key, value in plain.items() if key not in NEWCOMERS or value is not None}
 
 
 def columns_of(definition: Definition) -> dict[str, Any]:
@@ -105,6 +114,7 @@ def columns_of(definition: Definition) -> dict[str, Any]:
         "is_idempotent": plain["idempotent"],
         "timeout_seconds": plain["timeout_seconds"],
         "when_down": plain.get("when_down") or "",
+        "idempotency_keep_days": plain.get("idempotency_keep_days"),
         "data_classes": plain["data_classes"],
         "money_amount": money.get("amount", ""),
         "money_currency": money.get("currency", ""),
@@ -120,8 +130,7 @@ def columns_of(definition: Definition) -> dict[str, Any]:
 
 def definition_of(tool: Tool) -> dict[str, Any]:
     """The definition a tool was registered with, in its normalized form. Asks for the tool's connector."""
-    when_down = {"when_down": tool.when_down} if tool.when_down else {}
-    return when_down | {
+    plain = {
         "name": tool.name,
         "connector": tool.connector.slug,
         "title": tool.title,
@@ -130,6 +139,8 @@ def definition_of(tool: Tool) -> dict[str, Any]:
         "reversible": tool.is_reversible,
         "idempotent": tool.is_idempotent,
         "timeout_seconds": tool.timeout_seconds,
+        "idempotency_keep_days": tool.idempotency_keep_days,
+        "when_down": tool.when_down or None,
         "data_classes": tool.data_classes,
         "money": {"amount": tool.money_amount, "currency": tool.money_currency} if tool.money_amount else None,
         "entity": {"type": tool.entity_type, "id": tool.entity_pointer} if tool.entity_type else None,
@@ -139,6 +150,7 @@ def definition_of(tool: Tool) -> dict[str, Any]:
         "input_schema": tool.input_schema,
         "output_schema": tool.output_schema,
     }
+    return _without_newcomers(plain)
 
 
 def _senseless(

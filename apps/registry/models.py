@@ -183,6 +183,7 @@ class Tool(models.Model):
     is_idempotent = models.BooleanField(default=False)
     timeout_seconds = models.FloatField(null=True)
     when_down = models.CharField(max_length=10, blank=True, choices=WhenDown.choices)
+    idempotency_keep_days = models.PositiveIntegerField(null=True, help_text="None: for good")
     data_classes = ArrayField(models.CharField(max_length=40), default=list)
     money_amount = models.CharField(max_length=120, blank=True, help_text="JSON Pointer into the arguments")
     money_currency = models.CharField(max_length=120, blank=True)

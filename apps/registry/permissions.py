@@ -11,6 +11,7 @@ HALT = "halt_in_process"
 AUDIT = "audit_process"
 MANAGE = "manage_process"
 GOVERN = "govern_process"
+OPERATE = "operate_process"
 
 # Names for the database; VIEW is Django's own.
 PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
@@ -19,6 +20,7 @@ PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
     (AUDIT, "Can read the audit log of this process"),
     (MANAGE, "Can change agents, tools and grants of this process"),
     (GOVERN, "Can change how approvals work in this process, and who may approve how much"),
+    (OPERATE, "Can settle what agents left unclear in this process, and undo what they did"),
 ]
 
 # How a refusal names each: "You may not …".
@@ -29,13 +31,14 @@ DOES = {
     AUDIT: "read the audit log",
     MANAGE: "change agents, tools and grants",
     GOVERN: "change rules and limits of approvals",
+    OPERATE: "settle or undo what agents did",
 }
 
 ROLES: dict[str, tuple[str, ...]] = {
     "approver": (VIEW, AUDIT, APPROVE),
-    "operator": (VIEW, AUDIT, HALT),
+    "operator": (VIEW, AUDIT, HALT, OPERATE),
     "compliance": (VIEW, AUDIT),
-    "owner": (VIEW, AUDIT, HALT, GOVERN),
+    "owner": (VIEW, AUDIT, HALT, GOVERN, OPERATE),
     "engineer": (VIEW, AUDIT, MANAGE),
     "viewer": (VIEW,),
 }

@@ -61,6 +61,8 @@ class SpanKind(models.TextChoices):
     VOTE = "vote", "Vote"
     TOOL = "tool", "Tool call"
     LOOKUP = "lookup", "Lookup"
+    RESOLUTION = "resolution", "Resolution"
+    COMPENSATION = "compensation", "Compensation"
     HALT = "halt", "Halt"
 
 

@@ -90,6 +90,11 @@ def end_implicit_run(run_id: UUID, *, state: RunState) -> None:
     change_unseen(Run, {"state": state, "ended_at": clock.now()}, id=run_id, state=RunState.OPEN, is_implicit=True)
 
 
+def correct_implicit_run(run_id: UUID, *, state: RunState) -> None:
+    """What became of a run of a single call, known only after it had ended."""
+    Run.objects.filter(id=run_id, is_implicit=True).update(state=state)
+
+
 def halt_runs(runs: QuerySet[Run]) -> int:
     """A stop ends what is open; returns how many runs that were."""
     return runs.filter(state=RunState.OPEN).update(state=RunState.HALTED, ended_at=clock.now())

@@ -120,9 +120,18 @@ def _line(span: Span, start: dt.datetime, whole: dt.timedelta, *, now: dt.dateti
         duration=spent if span.kind != SpanKind.VOTE else None,
         minor=span.money_minor,
         currency=span.currency,
-        url=reverse("approval", args=[approval]) if (approval := span.attributes.get("approval_id")) else "",
+        url=_url(span),
         bars=(Bar(span.kind, round(left, 2), round(share, 2), name, bad=bad, reported=not enforced),),
     )
+
+
+def _url(span: Span) -> str:
+    """Where the step leads: the approval it waits for, or the run on the other side."""
+    if approval := span.attributes.get("approval_id"):
+        return reverse("approval", args=[approval])
+    if other := span.attributes.get("other_run_id"):
+        return reverse("run", args=[other])
+    return ""
 
 
 def _words(span: Span) -> tuple[str, str]:
@@ -135,6 +144,8 @@ def _words(span: Span) -> tuple[str, str]:
         return f"Turned away · {span.name}", span.note
     if span.kind == SpanKind.LOOKUP:
         return f"Looked up what became of it · {span.name}", span.note
+    if span.kind in (SpanKind.RESOLUTION, SpanKind.COMPENSATION):
+        return span.name, span.note
     attempt = span.attributes.get("attempt", 1)
     return span.name, span.note or (f"attempt {attempt}" if attempt > 1 else "")
 

@@ -29,6 +29,8 @@ from apps.registry import services as registry
 from apps.registry.models import ConnectorEndpoint
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
+from tests.gateway.undoing import BY_TICKET, run_of, undone_by
+from tests.gateway.unknowns import make_unknown
 from tests.world import PASSWORD
 
 SIGN_IN_PAGE = "/accounts/login/"
@@ -58,6 +60,20 @@ class Scene:
     @property
     def approval(self) -> UUID:
         return self.waiting[1].id
+
+    @cached_property
+    def unknown(self) -> UUID:
+        return make_unknown(self.writer, "unknown").id
+
+    @cached_property
+    def done_call(self) -> UUID:
+        """What can be undone."""
+        undone_by(BY_TICKET)
+        return ToolCall.objects.get(run=run_of(self.writer, "130.00", tag="undoable")).id
+
+    @property
+    def done_run(self) -> UUID:
+        return ToolCall.objects.get(id=self.done_call).run_id
 
     @cached_property
     def asked(self) -> UUID:
@@ -275,6 +291,7 @@ OUTSIDE = {
     "payload_sha256": "b" * 64,
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
+FINDING = {"finding": "happened", "words": "In the ledger of today", "reference": "CM-17"}
 LIFT = {"reason": "Found and fixed"}
 
 
@@ -339,6 +356,8 @@ BODIES: dict[str, Any] = {
     "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
     "POST /connectors/{endpoint}/reset/": {"reason": "It answers again"},
     "POST /api/v1/connectors/{endpoint}/reset": {"reason": "It answers again"},
+    "POST /unknown/{unknown}/resolve/": FINDING,
+    "POST /api/v1/tool-calls/{unknown}/resolution": FINDING,
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,

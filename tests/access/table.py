@@ -58,6 +58,12 @@ GET    /inbox/{approval}/edit/                      in   200   403   403   403  
 POST   /inbox/{approval}/edit/                      in   302   403   403   403   403   403   404      in    in      in
 GET    /runs/                                       in   200   200   200   200   200   200   200      in    in      in
 GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{done_run}/unwind/                     in   200   200   200   200   200   200   404      in    in      in
+POST   /runs/{done_run}/unwind/                     in   403   403   302   403   302   403   404      in    in      in
+POST   /runs/{done_run}/unwind/{done_call}/         in   403   403   302   403   302   403   404      in    in      in
+GET    /unknown/                                    in   200   200   200   200   200   200   200      in    in      in
+GET    /unknown/{unknown}/                          in   200   200   200   200   200   200   404      in    in      in
+POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
 GET    /agents/                                     in   200   200   200   200   200   200   200      in    in      in
 GET    /audit/                                      in   200   200   200   200   200   200   200      in    in      in
 GET    /connectors/                                 in   200   200   200   200   200   200   200      in    in      in
@@ -98,6 +104,12 @@ POST   /api/v1/tool-calls/{asked}/versions         401   403   403   403   403  
 POST   /api/v1/tool-calls/{call}/cancel            401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/connectors                          401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/connectors/{endpoint}/reset         401   403   403   403   403   403   403   404     403   403     403
+POST   /api/v1/tool-calls/{unknown}/resolution     401   403   403   201   403   201   403   404     403   403     403
+GET    /api/v1/unknown-outcomes                    401   200   200   200   200   200   200   200     403   403     200
+GET    /api/v1/unknown-outcomes/{unknown}          401   200   200   200   200   200   200   404     403   403     200
+GET    /api/v1/runs/{done_run}/unwind              401   200   200   200   200   200   200   404     200   404     200
+POST   /api/v1/runs/{done_run}/unwind              401   403   403   202   403   202   403   404     202   404     403
+POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403   200   403   404     200   404     403
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403

@@ -23,6 +23,8 @@ def scene(world: FakeErp, writer: Robot, erp: FakeErp) -> Scene:
     assert writer.call("130.00", key="executing").json()["state"] == "executing"
     assert scene.call
     assert scene.external
+    assert scene.unknown
+    assert scene.done_call
     assert scene.mesh_halt
     assert scene.halt
     assert writer.call("130.00", key="halted").status_code == 423

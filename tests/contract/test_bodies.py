@@ -41,6 +41,7 @@ def writers(world: FakeErp) -> Writers:
     scene.halt = scene.place_halt("agent", "triage")
     for act in ACTS:
         scene.path_of(act), scene.body_of(act)
+    world.reset()  # what making the scene sent
     return Writers(scene, {role: scene.client_of(role) for role in {doer(act) for act in ACTS}})
 
 
@@ -56,6 +57,8 @@ TAKE_NO_BODY = {
     "DELETE /api/v1/approvals/{held}/votes",
     "POST /api/v1/delegations/{delegation}/end",
     "POST /api/v1/authority-limits/{limit}/end",
+    "POST /api/v1/runs/{done_run}/unwind",
+    "POST /api/v1/tool-calls/{done_call}/compensate",
 }
 ACTS = [
     row
@@ -118,6 +121,7 @@ NUL, SURROGATE = "a\0b", "a\ud800b"
 CALL, RUN, VOTE = "POST /api/v1/tool-calls", "POST /api/v1/runs", "POST /api/v1/approvals/{approval}/votes"
 SNOOZE, VIEW = "POST /api/v1/approvals/{approval}/snooze", "POST /api/v1/approval-views"
 PICK, VOTES = "POST /api/v1/approval-selections", "POST /api/v1/approval-selections/{selection}/votes"
+FOUND = "POST /api/v1/tool-calls/{unknown}/resolution"
 HALT, LIFT, TOKEN = "POST /api/v1/halts", "POST /api/v1/halts/{halt}/lift", "POST /api/v1/tokens"
 
 # (act, where, what): each string that a person or a program may write.
@@ -131,6 +135,11 @@ TEXTS: list[tuple[str, str]] = [
     (CALL, "/region"),
     (CALL, "/customer_tier"),
     (CALL, "/run_id"),
+    (FOUND, "/finding"),
+    (FOUND, "/words"),
+    (FOUND, "/reference"),
+    (FOUND, "/link"),
+    (FOUND, "/sha256"),
     (RUN, "/title"),
     (RUN, "/business_key"),
     (VOTE, "/verdict"),

@@ -20,7 +20,13 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 FOREIGN = {"arguments", "result", "input_schema", "output_schema", "card"}
 ROWS_EACH = 3
 # What programs have none of.
-OF_PEOPLE = {"/api/v1/tokens", "/api/v1/approval-views", "/api/v1/delegations", "/api/v1/second-looks"}
+OF_PEOPLE = {
+    "/api/v1/unknown-outcomes",
+    "/api/v1/tokens",
+    "/api/v1/approval-views",
+    "/api/v1/delegations",
+    "/api/v1/second-looks",
+}
 
 
 @pytest.fixture

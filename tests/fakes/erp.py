@@ -44,6 +44,10 @@ class FakeErp:
             self.ledger.append(entry)
             return entry
 
+    def requests_of(self, path: str) -> list[dict[str, Any]]:
+        """The bodies posted to this path, in order."""
+        return [request["body"] for request in self.requests if request["path"] == path]
+
     def next_fault(self) -> str:
         with self.lock:
             return self.faults.pop(0) if self.faults else self.always

@@ -14,6 +14,7 @@ from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Process, Tool
 from tests.access.scene import Scene
 from tests.conftest import actor, parked, person, robot_named
+from tests.gateway.unknowns import make_unknown
 
 SETUP = system_actor("tests")
 # What can be halted without halting the writer, whose calls are measured.
@@ -40,6 +41,7 @@ class Crowd:
         for key, amount in (("alone", "180.00"), ("denied", "0.00")):
             writer.call(amount, key=f"{key}-{number}", **({"run_id": run} if key == "alone" else {}))
         parked(writer, key=f"waiting-{number}", run_id=run)
+        make_unknown(writer, f"unknown-{number}")
         _, refused = parked(writer, key=f"refused-{number}")
         approvals.cast_vote(
             actor=actor("dana"),

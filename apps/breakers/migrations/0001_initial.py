@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('core', '0002_generations'),
-        ('registry', '0004_when_down'),
+        ('registry', '0005_when_down'),
     ]
 
     operations = [

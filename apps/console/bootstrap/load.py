@@ -15,6 +15,7 @@ from apps.accounts.models import Team, User
 from apps.accounts.services import add_member, change_person, create_person, make_team
 from apps.console.bootstrap.approvals import load_approvals
 from apps.console.bootstrap.document import document_problems, read_moment
+from apps.console.bootstrap.irreversible import warnings_on_irreversible_tools
 from apps.core import locks
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
@@ -32,11 +33,14 @@ Entry = dict[str, Any]
 
 @dataclass(slots=True)
 class Made:
-    """Secrets that were made in this run, told once, and what was left as people had made it."""
+    """Secrets that were made in this run, told once; what was left as people had made it; what the file asks for that
+    will not go as smoothly as it reads.
+    """
 
     credentials: list[dict[str, str]] = field(default_factory=list)
     people: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def load(document: Any, *, actor: Actor) -> Made:
@@ -56,6 +60,7 @@ def load(document: Any, *, actor: Actor) -> Made:
         _load_agents(document, actor, made)
         _load_grants(document, actor, made)
         _load_policies(document, actor, made)
+        made.warnings += warnings_on_irreversible_tools(document)
     return made
 
 

@@ -79,6 +79,17 @@ STATES: dict[str, Look] = {
     "refused": Look(gettext_lazy("Refused"), "bad", "ban"),
     "error": Look(gettext_lazy("Failed"), "bad", "x"),
     "unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-question-mark"),
+    # what a person found out
+    "happened": Look(gettext_lazy("It happened"), "good", "check"),
+    "did_not_happen": Look(gettext_lazy("It did not happen"), "bad", "x"),
+    "still_unknown": Look(gettext_lazy("Still unknown"), "wait", "circle-question-mark"),
+    # undoing a run, and a step of it
+    "running": Look(gettext_lazy("Under way"), "info", "play"),
+    "done": Look(gettext_lazy("Done"), "good", "check"),
+    "stopped": Look(gettext_lazy("Stopped"), "bad", "octagon"),
+    "under_way": Look(gettext_lazy("Under way"), "info", "play"),
+    "undone": Look(gettext_lazy("Undone"), "good", "undo-2"),
+    "left": Look(gettext_lazy("Left as it is"), "", "minus"),
     # an agent, a halt and its mode
     # a breaker: as tags, since "open" is a run's word too
     "breaker_closed": Look(gettext_lazy("Answers"), "good", "check"),
@@ -115,6 +126,7 @@ STEPS: dict[str, Step] = {
     "model": Step("model", "sparkles"),
     "tool": Step("effect", "wrench"),
     "lookup": Step("", "search"),
+    "resolution": Step("policy", "search-check"),
     "decision": Step("policy", "scale"),
     "vote": Step("policy", "user-check"),
     "human_wait": Step("human", "hourglass"),

@@ -19,7 +19,7 @@ class Asked:
     """Who asks for what, at which moment of the configuration and of the halts."""
 
     agent: Agent
-    credential: AgentCredential
+    credential: AgentCredential | None
     actor: Actor
     request: CallRequest
     granted: Granted
@@ -29,7 +29,9 @@ class Asked:
     moment: Moment
 
 
-def checked(agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest, *, moment: Moment) -> Asked:
+def checked(
+    agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest, *, moment: Moment
+) -> Asked:
     """Raises NotFound for a tool without a grant and Invalid for arguments that miss its schema; writes nothing."""
     granted = granted_tool(agent, request.tool, moment=moment)
     args.check_arguments(granted.tool, request.arguments)

@@ -18,6 +18,7 @@ from apps.core.actor import Actor
 from apps.core.errors import ConnectorError, MeshError
 from apps.core.rows import change, insert, together
 from apps.gateway.clients import timeout_seconds
+from apps.gateway.compensated import finish_compensation
 from apps.gateway.deciding import Granted
 from apps.gateway.models import CallState, ToolCall
 from apps.gateway.services.sending import send
@@ -179,6 +180,7 @@ def settle(
         status = SPAN_STATUS_FOR.get(state, SpanStatus.ERROR)
         _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
         tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
+        finish_compensation(call, actor=execution.actor)
 
 
 def _update(call: ToolCall, changes: dict[str, Any], *, fenced: bool) -> bool:

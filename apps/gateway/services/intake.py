@@ -16,6 +16,7 @@ from apps.core.rows import insert, key_of, together
 from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import Granted, call_digest, explain_denial, granted_tool, record_decision, verdict_on
+from apps.gateway.keys import check_key
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
 from apps.gateway.requests import CallRequest
 from apps.gateway.services.asked import Asked, checked
@@ -62,7 +63,9 @@ class Intake:
     retry_after_seconds: int | None = None
 
 
-def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Intake:
+def request_tool_call(
+    *, agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest
+) -> Intake:
     """Decide the call and, when it is allowed, execute it. The same key with the same arguments is the same call again
     (I3).
     """
@@ -79,7 +82,7 @@ def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor
     return intake
 
 
-def _take(*, agent: Agent, credential: AgentCredential, actor: Actor, request: CallRequest) -> Intake:
+def _take(*, agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest) -> Intake:
     """Under the shared halts lock: what is decided here is committed before any halt that is being placed answers
     (I6).
     """
@@ -103,7 +106,7 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
 
 
 def _known_call(asked: Asked) -> Intake | None:
-    """The call that already holds this key. Raises Conflict when it was made with other arguments."""
+    """The call that already holds this key. Raises Conflict when it was made with other arguments, or too long ago."""
     # nearly every key is new: the call with all it refers to is read only where there is one
     call_id = key_of(
         ToolCall,
@@ -115,6 +118,7 @@ def _known_call(asked: Asked) -> Intake | None:
     if call_id is None:
         return None
     call = ToolCall.objects.select_related("tool", "approval", "request", "result").get(id=call_id)
+    check_key(call)
     if not _was_asked_for_with(call, asked.arguments_digest):
         raise Conflict(
             "idempotency_conflict",
@@ -263,6 +267,7 @@ def _new_call(asked: Asked, run: Run, stored_request: Payload, *, state: CallSta
         entity_type=entity_type,
         entity_id=entity_id,
         on_behalf_of=asked.on_behalf_of,
+        compensates_id=asked.request.compensates,
         requested_at=clock.now(),
     )
 

@@ -220,7 +220,7 @@ def _look_up(execution: Execution) -> None:
     """Ask the system whether the effect is there."""
     started_at = clock.now()
     try:
-        found = _ask(execution)
+        found = ask_system(execution)
     except (MeshError, Tool.DoesNotExist) as error:
         if execution.call.attempt_count >= GIVE_UP_AFTER or not isinstance(error, MeshError) or error.status == 422:
             settle(execution, CallState.OUTCOME_UNKNOWN, started_at=started_at, error=UNKNOWN, kind=SpanKind.LOOKUP)
@@ -236,7 +236,7 @@ def _look_up(execution: Execution) -> None:
         settle(execution, CallState.FAILED, started_at=started_at, error=NO_EFFECT, kind=SpanKind.LOOKUP)
 
 
-def _ask(execution: Execution) -> Any:
+def ask_system(execution: Execution) -> Any:
     """What the lookup tool finds. Its arguments are checked like any others: a lookup that lost its filter would find
     somebody else's record. Pointers lead into `/arguments`, or to `/idempotency_key`.
     """

@@ -1,6 +1,6 @@
 """From claimed deliveries to one message: what is still news, and what of it the channel may carry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,10 @@ from apps.approvals.models import Approval, ApprovalState, Urgency
 from apps.approvals.queries import approvals_in_view, approvals_visible_to, cards_of
 from apps.core import clock
 from apps.core.money import Money
+from apps.gateway.models import CallState, ToolCall
+from apps.gateway.queries import calls_visible_to
+from apps.gateway.stored import sentences_of
+from apps.gateway.telling import money_of
 from apps.notifications import wording
 from apps.notifications.audience import reader
 from apps.notifications.models import Allows, Channel, Delivery, DeliveryState, News, NewsKind
@@ -31,7 +35,8 @@ def keep_news(claimed: Sequence[Delivery]) -> list[Delivery]:
         return []
     channel = claimed[0].channel
     seen = _seen_through(channel, [one.news.approval_id for one in claimed if one.news.approval_id])
-    kept = [one for one in claimed if channel.disabled_at is None and _is_news(one, seen)]
+    unknown = _unknown_through(channel, [one.news.tool_call_id for one in claimed if one.news.tool_call_id])
+    kept = [one for one in claimed if channel.disabled_at is None and _is_news(one, seen, unknown)]
     dropped = {one.id for one in claimed} - {one.id for one in kept}
     if dropped:
         Delivery.objects.filter(id__in=dropped).update(state=DeliveryState.DROPPED)
@@ -47,9 +52,19 @@ def _seen_through(channel: Channel, approvals: Sequence[UUID]) -> dict[UUID, App
     return approvals_visible_to(reader(channel.person)).in_bulk(approvals)
 
 
-def _is_news(delivery: Delivery, seen: Mapping[UUID, Approval]) -> bool:
+def _unknown_through(channel: Channel, calls: Sequence[UUID]) -> set[UUID]:
+    """Of these calls, those whose outcome still nobody knows and that the channel's person may see."""
+    if not calls or (channel.person is not None and not channel.person.is_active):
+        return set()
+    rows = ToolCall.objects.all() if channel.person is None else calls_visible_to(reader(channel.person))
+    return set(rows.filter(id__in=calls, state=CallState.OUTCOME_UNKNOWN).values_list("id", flat=True))
+
+
+def _is_news(delivery: Delivery, seen: Mapping[UUID, Approval], unknown: Collection[UUID]) -> bool:
     if delivery.kind == NewsKind.TEST:
         return True
+    if delivery.kind == NewsKind.UNKNOWN:
+        return delivery.news.tool_call_id in unknown
     approval = seen.get(delivery.news.approval_id) if delivery.news.approval_id else None
     if approval is None:
         return False
@@ -89,10 +104,26 @@ def _items(deliveries: Sequence[Delivery], *, with_cards: bool) -> list[wording.
     cards = cards_of(list(approvals.values())) if with_cards else {}
     slugs = {one.news.data["team"] for one in deliveries if "team" in one.news.data}
     teams = dict(Team.objects.filter(slug__in=slugs).values_list("slug", "name"))
-    return [
+    of_approvals = [
         _item(NewsKind(one.kind), one.news, approvals[one.news.approval_id], cards, teams)
         for one in deliveries
         if one.news.approval_id
+    ]
+    return of_approvals + _items_of_calls([one.news for one in deliveries if one.news.tool_call_id], with_cards)
+
+
+def _items_of_calls(news: Sequence[News], is_told: bool) -> list[wording.Item]:
+    calls = ToolCall.objects.select_related("tool").in_bulk([one.tool_call_id for one in news if one.tool_call_id])
+    sentences = sentences_of(list(calls.values())) if is_told else {}
+    return [
+        wording.Item(
+            kind=NewsKind(one.kind),
+            what=sentences.get(one.tool_call_id, ""),
+            money=money_of(calls[one.tool_call_id]) if is_told else None,
+            url=absolute(reverse("unknown-outcome", args=[one.tool_call_id])),
+        )
+        for one in news
+        if one.tool_call_id
     ]
 
 

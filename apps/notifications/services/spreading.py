@@ -23,10 +23,25 @@ AGAIN_AFTER = dt.timedelta(minutes=1)
 KEPT_FOR = dt.timedelta(days=90)
 
 
-def note(*, kind: NewsKind, key: str, approval_id: UUID | None = None, data: dict[str, str] | None = None) -> None:
+def note(
+    *,
+    kind: NewsKind,
+    key: str,
+    approval_id: UUID | None = None,
+    tool_call_id: UUID | None = None,
+    data: dict[str, str] | None = None,
+) -> None:
     """Keep in mind that something happened. The same key again is the same news and changes nothing."""
     now = clock.now()
-    news = News(key=key, kind=kind, approval_id=approval_id, data=data or {}, happened_at=now, due_at=now)
+    news = News(
+        key=key,
+        kind=kind,
+        approval_id=approval_id,
+        tool_call_id=tool_call_id,
+        data=data or {},
+        happened_at=now,
+        due_at=now,
+    )
     News.objects.bulk_create([news], ignore_conflicts=True)
 
 
@@ -47,6 +62,11 @@ def spread_due() -> int:
             log.exception("notification.spread_failed", news=str(news_id))
             News.objects.filter(id=news_id).update(due_at=clock.now() + AGAIN_AFTER)
     return spread
+
+
+def close_news_of_call(tool_call_id: UUID) -> None:
+    """The outcome of the call is known: nobody is asked to find out any more."""
+    Notice.objects.filter(news__tool_call=tool_call_id, seen_at=None).update(seen_at=clock.now())
 
 
 def forget_old() -> int:

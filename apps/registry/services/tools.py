@@ -69,7 +69,7 @@ def _register(definition: Definition, tool: Tool | None, connector: Connector, a
     if tool.definition_digest == columns["definition_digest"]:
         return tool
     before, after = definition_of(tool), normalized(definition)
-    changed = [key for key in after if before[key] != after[key]]
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     bring_up_to_date(tool, {"version": tool.version + 1, **columns})
     _record(actor, "tool.changed", tool, changed=changed)
     return tool

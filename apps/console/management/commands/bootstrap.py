@@ -35,7 +35,7 @@ class Command(BaseCommand):
         self._report(made)
 
     def _report(self, made: Made) -> None:
-        for note in made.notes:
+        for note in made.notes + made.warnings:
             self.stderr.write(note)
         self.stdout.write(json.dumps({"credentials": made.credentials, "people": made.people}))
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('core', '0002_generations'),
-        ('registry', '0002_govern'),
+        ('registry', '0003_operate_and_keys'),
     ]
 
     operations = [

@@ -7,8 +7,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('approvals', '0004_what_waits_goes_together'),
-        ('gateway', '0004_versions_of_calls'),
-        ('registry', '0004_when_down'),
+        ('gateway', '0006_undoing'),
+        ('registry', '0005_when_down'),
         ('runs', '0002_run_keys'),
         ('vault', '0001_initial'),
     ]
