@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "apps.gateway",
     "apps.policies",
     "apps.halts",
+    "apps.budgets",
     "apps.runs",
     "apps.approvals",
     "apps.registry",

@@ -15,7 +15,7 @@ from apps.approvals.models import ApprovalState
 from apps.approvals.queries import approval_for
 from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
-from apps.gateway import services
+from apps.gateway import services, spending
 from apps.gateway.longpoll import MAX_WAIT_SECONDS, slot, wait_until
 from apps.gateway.models import OPEN_STATES, ToolCall
 from apps.gateway.queries import call_for, calls_visible_to
@@ -57,6 +57,8 @@ class ToolCalls(APIView):
         resource = call_resource(
             intake.call, intake.decision, replayed=intake.replayed, arguments=arguments_now(intake.call)
         )
+        if intake.refusal is not None:
+            raise spending.told(intake.refusal, resource)
         refusal = refusal_for(intake.call, resource, intake.halt)
         if refusal is not None:
             raise refusal

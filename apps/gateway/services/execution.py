@@ -16,6 +16,7 @@ from django.db import transaction
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import ConnectorError, MeshError
+from apps.gateway import spending
 from apps.gateway.clients import call_connector, timeout_seconds
 from apps.gateway.deciding import Granted
 from apps.gateway.models import CallState, ToolCall
@@ -170,6 +171,7 @@ def settle(
         status = SPAN_STATUS_FOR.get(state, SpanStatus.ERROR)
         _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
         tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
+        spending.close(call)
 
 
 def _update(call: ToolCall, changes: dict[str, Any], *, fenced: bool) -> bool:

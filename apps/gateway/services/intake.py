@@ -6,11 +6,14 @@ from django.db import IntegrityError, transaction
 
 from apps.approvals import services as approvals
 from apps.approvals.models import Approval
+from apps.budgets.models import Budget
+from apps.budgets.refusals import BudgetRefusal
 from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted
 from apps.core.rows import insert, sole
 from apps.gateway import arguments as args
+from apps.gateway import spending
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import call_digest, explain_denial, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
@@ -45,8 +48,8 @@ STATE_FOR = {
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What was committed. `execution` is set when the call may go to its connector now; `halt` when one turned it
-    away.
+    """What was committed. `execution` is set when the call may go to its connector now; `halt` or `refusal` when a halt
+    or a budget turned it away.
     """
 
     call: ToolCall
@@ -54,6 +57,7 @@ class Intake:
     approval: Approval | None = None
     execution: Execution | None = None
     halt: Halt | None = None
+    refusal: BudgetRefusal | None = None
     replayed: bool = False
 
 
@@ -67,6 +71,8 @@ def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor
     try:
         with transaction.atomic():
             intake = _decide_and_commit(asked)
+    except BudgetRefusal as refusal:
+        return _record_refusal(asked, refusal)
     except IntegrityError as error:
         if ONE_CALL_PER_KEY not in str(error):
             raise
@@ -90,6 +96,7 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
     halts = halts_over(Reach(agent.environment, agent.process_id, agent.id, granted.tool.id))
     if halts:
         raise Halted("halted", halts[0].sentence, halt={"id": str(halts[0].id), "mode": halts[0].mode})
+    spending.check_room(agent=agent, tool=granted.tool, money=money)
     return verdict_on(agent=agent, tool=granted.tool, request=request, money=money, run=None)
 
 
@@ -134,17 +141,22 @@ def _decide_and_commit(asked: Asked) -> Intake:
     halt = _halt_over(asked, run)
     if halt is not None:
         return _turn_away(asked, run, halt)
+    budgets = spending.budgets_of(
+        agent=asked.agent, tool=asked.granted.tool, arguments_digest=asked.arguments_digest, run=run
+    )
     started_at = clock.now()
     verdict = verdict_on(agent=asked.agent, tool=asked.granted.tool, request=asked.request, money=asked.money, run=run)
     outcome = Outcome(verdict.outcome)
-    call, decision = _write(asked, run, verdict)
+    call, decision = _write(asked, run, verdict, budgets)
     tell_decision(call, decision, actor=asked.actor, code="tool_call.decided")
     add_decision_span(call, decision, started_at=started_at)
     if outcome is Outcome.DENY:
         tell_end_of_run(call)
         return Intake(call=call, decision=decision)
-    if outcome is Outcome.REQUIRE_APPROVAL:
-        return Intake(call=call, decision=decision, approval=_ask_people(asked, call, verdict))
+    approval = _ask_people(asked, call, verdict) if outcome is Outcome.REQUIRE_APPROVAL else None
+    spending.reserve(call, budgets)  # last: the counters are locked from here to the commit
+    if approval is not None:
+        return Intake(call=call, decision=decision, approval=approval)
     return Intake(
         call=call, decision=decision, execution=Execution(call, asked.granted, asked.request.arguments, asked.actor)
     )
@@ -172,7 +184,7 @@ def _halt_over(asked: Asked, run: Run) -> Halt | None:
     return None
 
 
-def _write(asked: Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decision]:
+def _write(asked: Asked, run: Run, verdict: Verdict, budgets: list[Budget]) -> tuple[ToolCall, Decision]:
     """The call and its decision."""
     stored_request, stored_input = vault.store(
         vault.Document(kind="call.request", body=request_body(asked.request)),
@@ -180,6 +192,7 @@ def _write(asked: Asked, run: Run, verdict: Verdict) -> tuple[ToolCall, Decision
     )
     outcome = Outcome(verdict.outcome)
     call = _new_call(asked, run, stored_request, state=STATE_FOR[outcome])
+    call.holds_budget = outcome is not Outcome.DENY and spending.holds_any(budgets)
     call.digest = call_digest(
         agent=asked.agent,
         tool=asked.granted.tool,
@@ -239,6 +252,16 @@ def _ask_people(asked: Asked, call: ToolCall, verdict: Verdict) -> Approval:
     call.approval = approval
     start_human_wait(call, approval)
     return approval
+
+
+def _record_refusal(asked: Asked, refusal: BudgetRefusal) -> Intake:
+    """The attempt that a budget turned away, in a transaction of its own: the one that tried is rolled back."""
+    with transaction.atomic():
+        run = _run_for(asked)
+        [payload] = vault.store(vault.Document(kind="call.request", body=request_body(asked.request)))
+        call = _new_call(asked, run, payload, state=CallState.DENIED)
+        spending.record_refusal(call, refusal, actor=asked.actor)
+    return Intake(call=call, refusal=refusal)
 
 
 def _turn_away(asked: Asked, run: Run, halt: Halt) -> Intake:

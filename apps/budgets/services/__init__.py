@@ -1,0 +1,31 @@
+"""The acts of budgets."""
+
+from apps.budgets.services.loops import check_loop, hold_run, release_run
+from apps.budgets.services.setting import Wanted, end_budget, may_govern, set_budget, target_of
+from apps.budgets.services.spending import (
+    check_room,
+    release,
+    release_failed,
+    reserve,
+    reserve_again,
+    settle,
+)
+from apps.budgets.services.usage import record_usage
+
+__all__ = [
+    "Wanted",
+    "check_loop",
+    "check_room",
+    "end_budget",
+    "hold_run",
+    "may_govern",
+    "record_usage",
+    "release",
+    "release_failed",
+    "release_run",
+    "reserve",
+    "reserve_again",
+    "set_budget",
+    "settle",
+    "target_of",
+]
