@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, CharField, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Exists, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Cast
 
 from apps.accounts.models import Team
@@ -67,19 +67,21 @@ def _teams_visible_to(actor: Actor) -> QuerySet[Team]:
 
 
 def budgets_visible_to(actor: Actor) -> QuerySet[Budget]:
-    """A budget of the mesh is everyone's to see; any other is seen by who sees what it covers."""
+    """A budget of the mesh is seen by whoever sees some process; any other by who sees what it covers."""
+    processes = processes_visible_to(actor)
     return Budget.objects.filter(
-        Q(scope_type=Scope.MESH)
+        Q(Exists(processes), scope_type=Scope.MESH)
         | Q(scope_type=Scope.AGENT, scope_id__in=_texts(agents_visible_to(actor)))
-        | Q(scope_type=Scope.PROCESS, scope_id__in=_texts(processes_visible_to(actor)))
+        | Q(scope_type=Scope.PROCESS, scope_id__in=_texts(processes))
         | Q(scope_type=Scope.TEAM, scope_id__in=_texts(_teams_visible_to(actor)))
-        | Q(scope_type=Scope.BUSINESS_UNIT, scope_id__in=processes_visible_to(actor).values("business_unit"))
+        | Q(scope_type=Scope.BUSINESS_UNIT, scope_id__in=processes.values("business_unit"))
     )
 
 
 def _texts(rows: QuerySet[Any]) -> QuerySet[Any, Any]:
     """Their ids as a budget names them."""
-    return rows.annotate(as_text=Cast("id", CharField())).values("as_text")
+    texts: QuerySet[Any, Any] = rows.annotate(as_text=Cast("id", CharField())).values("as_text")
+    return texts
 
 
 def budget_for(actor: Actor, budget_id: UUID, *, lock: bool = False) -> Budget:

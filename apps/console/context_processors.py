@@ -34,6 +34,7 @@ RAIL: tuple[tuple[Section, ...], ...] = (
         Section("Inbox", "inbox", "inbox", "/inbox/", "g i"),
         Section("Runs", "runs", "list-tree", "/runs/", "g r"),
         Section("Agents", "agents", "bot", "/agents/", "g a"),
+        Section("Budgets", "budgets", "gauge", "/budgets/", "g b"),
         Section("Halts", "halts", "octagon-x", "/halts/", "g h"),
     ),
     (Section("Audit log", "audit", "scroll-text", "/audit/", "g l"),),

@@ -27,6 +27,7 @@ from apps.halts import services as halts
 from apps.notifications import services as notifications
 from apps.registry import services as registry
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
+from tests.budgets.builders import make_budget
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.world import PASSWORD
 
@@ -158,6 +159,21 @@ class Scene:
         ).id
 
     @cached_property
+    def budget(self) -> UUID:
+        return make_budget(cap=500_000).id
+
+    @cached_property
+    def mesh_budget(self) -> UUID:
+        return make_budget(cap=9_000_000, scope_type="mesh", scope_reference="").id
+
+    @cached_property
+    def run_hold(self) -> UUID:
+        make_budget(cap=1, measure="repeats", window="run")
+        run = self.writer.api().post("/api/v1/runs", {"title": "In circles"}, format="json").json()
+        refused = [self.writer.call("1.00", key=key, run_id=run["id"]) for key in ("once", "twice")][-1]
+        return UUID(refused.json()["run_hold"]["id"])
+
+    @cached_property
     def token(self) -> UUID:
         return self._personal_token[0].id
 
@@ -270,6 +286,7 @@ OUTSIDE = {
     "payload_sha256": "b" * 64,
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
+BUDGET = {"environment": "production", "measure": "money", "window": "day", "currency": "EUR", "reason": "The board"}
 LIFT = {"reason": "Found and fixed"}
 
 
@@ -332,6 +349,15 @@ BODIES: dict[str, Any] = {
     },
     "POST /inbox/{approval}/edit/": _edit_form,
     "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
+    "POST /budgets/": lambda scene: {**BUDGET, "scope": f"agent:{scene.writer.agent.id}", "cap": "5000.00"},
+    "POST /budgets/{budget}/end/": LIFT,
+    "POST /budgets/{mesh_budget}/end/": LIFT,
+    "POST /budgets/holds/{run_hold}/release/": LIFT,
+    "POST /api/v1/budgets": {**BUDGET, "scope": {"type": "agent", "id": "writer"}, "cap": 500_000},
+    "POST /api/v1/budgets/{budget}/end": LIFT,
+    "POST /api/v1/budgets/{mesh_budget}/end": LIFT,
+    "POST /api/v1/run-holds/{run_hold}/release": LIFT,
+    "POST /api/v1/usage": {"key": "model-1", "model": "m", "tokens": 1200, "cost": None},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,
