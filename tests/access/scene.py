@@ -18,6 +18,7 @@ from apps.accounts.models import Team
 from apps.approvals import services as approvals
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import Approval, BulkState, BulkVote, SecondLook
+from apps.budgets import services as budgets
 from apps.core import clock
 from apps.core.actor import system_actor
 from apps.core.ids import uuid7
@@ -160,17 +161,22 @@ class Scene:
 
     @cached_property
     def budget(self) -> UUID:
-        return make_budget(cap=500_000).id
+        return make_budget(cap=10**12).id
 
     @cached_property
     def mesh_budget(self) -> UUID:
-        return make_budget(cap=9_000_000, scope_type="mesh", scope_reference="").id
+        return make_budget(cap=10**12, scope_type="mesh", scope_reference="").id
 
     @cached_property
     def run_hold(self) -> UUID:
-        make_budget(cap=1, measure="repeats", window="run")
+        return self.hold_a_run("held")
+
+    def hold_a_run(self, key: str) -> UUID:
+        """Held for a repeat; the budget that allowed none is ended, so that nothing else is."""
+        budget = make_budget(cap=1, measure="repeats", window="run")
         run = self.writer.api().post("/api/v1/runs", {"title": "In circles"}, format="json").json()
-        refused = [self.writer.call("1.00", key=key, run_id=run["id"]) for key in ("once", "twice")][-1]
+        refused = [self.writer.call("1.00", key=f"{key}-{n}", run_id=run["id"]) for n in range(2)][-1]
+        budgets.end_budget(actor=system_actor("tests"), budget_id=budget.id, reason="Only one run was to be held")
         return UUID(refused.json()["run_hold"]["id"])
 
     @cached_property

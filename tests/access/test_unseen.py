@@ -23,6 +23,9 @@ def scene(world: FakeErp, writer: Robot, erp: FakeErp) -> Scene:
     assert writer.call("130.00", key="executing").json()["state"] == "executing"
     assert scene.call
     assert scene.external
+    assert scene.budget
+    assert scene.mesh_budget
+    assert scene.run_hold
     assert scene.mesh_halt
     assert scene.halt
     assert writer.call("130.00", key="halted").status_code == 423
