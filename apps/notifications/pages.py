@@ -33,6 +33,7 @@ from apps.notifications.queries import (
     teams_of,
     unseen_count,
 )
+from apps.notifications.spending import told_of_spending
 from apps.notifications.timing import zone_of
 from apps.notifications.wording import TITLES
 
@@ -45,12 +46,16 @@ ICONS = {
     NewsKind.ESCALATED: "arrow-up-to-line",
     NewsKind.RESOLVED: "check",
     NewsKind.CHANGES: "undo-2",
+    NewsKind.BUDGET: "gauge",
+    NewsKind.HELD: "circle-pause",
     NewsKind.FAILED: "triangle-alert",
 }
 TONES = {
     NewsKind.SOON: "wait",
     NewsKind.OVERDUE: "bad",
     NewsKind.ESCALATED: "wait",
+    NewsKind.BUDGET: "wait",
+    NewsKind.HELD: "wait",
     NewsKind.FAILED: "bad",
 }
 WORDS = {
@@ -59,6 +64,8 @@ WORDS = {
     NewsKind.ESCALATED: "Escalated",
     NewsKind.RESOLVED: "Resolved",
     NewsKind.CHANGES: "Changes asked for",
+    NewsKind.BUDGET: "Budget",
+    NewsKind.HELD: "Held",
     NewsKind.FAILED: "Not delivered",
 }
 # How an approval ended, beside its word.
@@ -126,18 +133,23 @@ def notices_for(actor: Actor, *, cursor: str | None) -> NoticeList:
     ids = [notice.news.approval_id for notice in page.items if notice.news.approval_id]
     seen = approvals_visible_to(actor).in_bulk(ids)
     cards = cards_of(list(seen.values()))
-    rows = [_notice_row(notice, seen, cards) for notice in page.items]
+    told = told_of_spending(actor, [notice.news for notice in page.items])
+    rows = [_notice_row(notice, seen, cards, told) for notice in page.items]
     marks = page.items and not cursor and unseen_count(actor)
     return NoticeList(rows=rows, page=page, newest=page.items[0] if marks else None)
 
 
-def _notice_row(notice: Notice, seen: dict[Any, Approval], cards: dict[Any, dict[str, Any]]) -> NoticeRow:
+def _notice_row(
+    notice: Notice, seen: dict[Any, Approval], cards: dict[Any, dict[str, Any]], told: dict[Any, tuple[str, str]]
+) -> NoticeRow:
     kind, news = NewsKind(notice.kind), notice.news
     approval = seen.get(news.approval_id) if news.approval_id else None
     word = WORDS.get(kind, kind.label)
     if kind is NewsKind.FAILED:
         what = f"{news.data['channel']}: a message was given up. {news.data['error']}"
         url = reverse("notification-settings")
+    elif news.id in told:
+        what, url = told[news.id]
     elif approval is None:
         what, url = f"{TITLES[kind]}. It is no longer yours to see.", ""
     else:

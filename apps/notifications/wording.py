@@ -28,6 +28,8 @@ TITLES = {
     NewsKind.ESCALATED: "An approval was escalated",
     NewsKind.RESOLVED: "An approval is resolved",
     NewsKind.CHANGES: "Changes were asked for",
+    NewsKind.BUDGET: "A budget is nearly used up",
+    NewsKind.HELD: "A run is held",
     NewsKind.TEST: "Test message",
     NewsKind.FAILED: "A message could not be delivered",
 }
