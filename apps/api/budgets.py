@@ -14,8 +14,16 @@ from apps.accounts.requests import actor_of, person_of
 from apps.api.halts import ScopeSerializer
 from apps.budgets import services
 from apps.budgets.charges import Reach
-from apps.budgets.models import Budget, BudgetPeriod, RunHold, Scope
-from apps.budgets.queries import Standing, budget_for, budgets_visible_to, holds_visible_to, periods_of, standings_of
+from apps.budgets.models import Budget, BudgetPeriod, Rate, RunHold, Scope
+from apps.budgets.queries import (
+    Standing,
+    budget_for,
+    budgets_visible_to,
+    holds_visible_to,
+    periods_of,
+    rates_visible_to,
+    standings_of,
+)
 from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.errors import Invalid
@@ -36,6 +44,14 @@ class BudgetSerializer(serializers.Serializer[Any]):
     window = serializers.CharField(max_length=10)
     cap = serializers.IntegerField()
     estimate = serializers.IntegerField(required=False, allow_null=True)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
+
+
+class RateSerializer(serializers.Serializer[Any]):
+    scope = ScopeSerializer()
+    environment = serializers.CharField(max_length=20)
+    capacity = serializers.IntegerField()
+    refill_per_second = serializers.FloatField()
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
 
 
@@ -126,6 +142,45 @@ class BudgetEnd(APIView):
         actor = actor_of(request)
         budget = services.end_budget(actor=actor, budget_id=budget_id, reason=body.validated_data["reason"])
         return Response(budget_resource(standings_of([budget])[0], actor))
+
+
+class Rates(APIView):
+    """Set how often calls may come; list the rates in force that one may see."""
+
+    @extend_schema(operation_id="rate_set", request=RateSerializer, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request) -> Response:
+        person_of(request)
+        body = RateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        data = body.validated_data
+        wanted = services.WantedRate(
+            scope_type=data["scope"]["type"],
+            scope_reference=data["scope"].get("id") or "",
+            environment=data["environment"],
+            capacity=data["capacity"],
+            refill_per_second=data["refill_per_second"],
+            reason=data.get("reason") or "",
+        )
+        return Response(rate_resource(services.set_rate(actor=actor_of(request), wanted=wanted)), status=201)
+
+    @extend_schema(operation_id="rate_list", responses={200: OpenApiTypes.OBJECT}, parameters=PAGING)
+    def get(self, request: Request) -> Response:
+        params = request.query_params
+        rates = rates_visible_to(actor_of(request)).filter(ended_at=None)
+        page = page_of(rates, cursor=params.get("cursor"), size=page_size(params.get("limit")))
+        return Response({"items": [rate_resource(rate) for rate in page.items], "next": page.next})
+
+
+class RateEnd(APIView):
+    """End a rate, with a reason."""
+
+    @extend_schema(operation_id="rate_end", request=ReasonSerializer, responses={200: OpenApiTypes.OBJECT})
+    def post(self, request: Request, rate_id: UUID) -> Response:
+        person_of(request)
+        body = ReasonSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        rate = services.end_rate(actor=actor_of(request), rate_id=rate_id, reason=body.validated_data["reason"])
+        return Response(rate_resource(rate))
 
 
 class UsageReports(APIView):
@@ -227,6 +282,21 @@ def period_resource(period: BudgetPeriod) -> dict[str, Any]:
         "reserved": period.reserved,
         "overrun": period.overrun,
         "left": period.left,
+    }
+
+
+def rate_resource(rate: Rate) -> dict[str, Any]:
+    """A rate, and how many calls it has turned away."""
+    return {
+        "id": str(rate.id),
+        "scope": {"type": rate.scope_type, "id": str(rate.scope_id), "name": rate.scope_name},
+        "environment": rate.environment,
+        "capacity": rate.capacity,
+        "refill_per_second": rate.refill_per_second,
+        "refused_count": rate.refused_count,
+        "refused_at": rfc3339(rate.refused_at),
+        "set_at": rfc3339(rate.set_at),
+        "ended_at": rfc3339(rate.ended_at),
     }
 
 

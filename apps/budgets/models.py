@@ -1,6 +1,7 @@
 """Budgets, the ledger of what is reserved and settled under them, and runs that were held for going in circles."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 from apps.core.ids import uuid7
 from apps.core.money import format_money
@@ -262,3 +263,49 @@ class RunHold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tool_name} × {self.count}"
+
+
+class RateScope(models.TextChoices):
+    AGENT = "agent", "Agent"
+    TOOL = "tool", "Tool"
+    PROCESS = "process", "Process"
+
+
+class Rate(models.Model):
+    """How often calls may come: a bucket of `capacity` calls that fills by `refill_per_second`. The row is the bucket,
+    so that all nodes draw from one.
+
+    `is_admitted` is the answer to the last draw, `refused_count` how many were refused since it was set.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    scope_type = models.CharField(max_length=10, choices=RateScope.choices)
+    scope_id = models.UUIDField()
+    scope_name = models.CharField(max_length=120)
+    environment = models.CharField(max_length=20, choices=Environment.choices)
+    capacity = models.PositiveIntegerField()
+    refill_per_second = models.FloatField()
+    level = models.FloatField()
+    filled_at = models.DateTimeField(db_default=Now())
+    is_admitted = models.BooleanField(default=True)
+    refused_count = models.BigIntegerField(default=0)
+    refused_at = models.DateTimeField(null=True)
+    set_by = models.CharField(max_length=160)
+    set_by_name = models.CharField(max_length=200)
+    set_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by_name = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["scope_type", "scope_id", "environment"], name="rate_once", condition=models.Q(ended_at=None)
+            ),
+            models.CheckConstraint(
+                name="rate_lets_something_through",
+                condition=models.Q(capacity__gte=1, refill_per_second__gt=0, level__gte=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.refill_per_second:g} calls a second for {self.scope_name}"

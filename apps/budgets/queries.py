@@ -8,14 +8,14 @@ from django.db.models import Case, CharField, Exists, IntegerField, Q, QuerySet,
 from django.db.models.functions import Cast
 
 from apps.accounts.models import Team
-from apps.budgets.models import BREADTH, Budget, BudgetPeriod, Reservation, RunHold, Scope
+from apps.budgets.models import BREADTH, Budget, BudgetPeriod, Rate, RateScope, Reservation, RunHold, Scope
 from apps.budgets.periods import period_at
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.core.ids import parse_uuid
 from apps.registry.models import Process
-from apps.registry.queries import agents_visible_to, processes_visible_to
+from apps.registry.queries import agents_visible_to, processes_visible_to, tools_visible_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,15 @@ def periods_of(budget: Budget) -> QuerySet[BudgetPeriod]:
 
 def reservations_in(period: BudgetPeriod) -> QuerySet[Reservation]:
     return period.reservations.order_by("-id")
+
+
+def rates_visible_to(actor: Actor) -> QuerySet[Rate]:
+    """The rates of what this actor sees."""
+    return Rate.objects.filter(
+        Q(scope_type=RateScope.AGENT, scope_id__in=agents_visible_to(actor).values("id"))
+        | Q(scope_type=RateScope.PROCESS, scope_id__in=processes_visible_to(actor).values("id"))
+        | Q(scope_type=RateScope.TOOL, scope_id__in=tools_visible_to(actor).values("id"))
+    )
 
 
 def holds_visible_to(actor: Actor) -> QuerySet[RunHold]:

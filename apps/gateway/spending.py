@@ -27,6 +27,11 @@ USED = (CallState.SUCCEEDED, CallState.COMPENSATED)
 KEPT = (CallState.OUTCOME_UNKNOWN, CallState.EXECUTING, CallState.AWAITING_APPROVAL, CallState.QUEUED)
 
 
+def check_rate(*, agent: Agent, tool: Tool) -> None:
+    """Before anything is written: raise `rate_limited` for a call that comes too soon. None where no rate is known."""
+    budgets.check_rate(environment=agent.environment, agent_id=agent.id, tool_id=tool.id, process_id=agent.process_id)
+
+
 def budgets_of(*, agent: Agent, tool: Tool, arguments_digest: str, run: Run) -> list[Budget]:
     """The budgets over a new call, under the shared halts lock: one that was set before is seen. One query; a run that
     goes in circles is refused here, before anything is decided.

@@ -28,7 +28,7 @@ from apps.halts import services as halts
 from apps.notifications import services as notifications
 from apps.registry import services as registry
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
-from tests.budgets.builders import make_budget
+from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.world import PASSWORD
 
@@ -168,6 +168,10 @@ class Scene:
         return make_budget(cap=10**12, scope_type="mesh", scope_reference="").id
 
     @cached_property
+    def rate(self) -> UUID:
+        return make_rate(capacity=100_000, refill_per_second=100_000.0).id
+
+    @cached_property
     def run_hold(self) -> UUID:
         return self.hold_a_run("held")
 
@@ -293,6 +297,7 @@ OUTSIDE = {
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
 BUDGET = {"environment": "production", "measure": "money", "window": "day", "currency": "EUR", "reason": "The board"}
+RATE = {"environment": "production", "capacity": 5, "refill_per_second": 0.5}
 LIFT = {"reason": "Found and fixed"}
 
 
@@ -363,6 +368,8 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/budgets/{budget}/end": LIFT,
     "POST /api/v1/budgets/{mesh_budget}/end": LIFT,
     "POST /api/v1/run-holds/{run_hold}/release": LIFT,
+    "POST /api/v1/rates": {**RATE, "scope": {"type": "agent", "id": "writer"}},
+    "POST /api/v1/rates/{rate}/end": LIFT,
     "POST /api/v1/usage": {"key": "model-1", "model": "m", "tokens": 1200, "cost": None},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,

@@ -25,6 +25,7 @@ def scene(world: FakeErp, writer: Robot, erp: FakeErp) -> Scene:
     assert scene.external
     assert scene.budget
     assert scene.mesh_budget
+    assert scene.rate
     assert scene.run_hold
     assert scene.mesh_halt
     assert scene.halt

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from apps.budgets.models import Budget, BudgetPeriod, Measure, Reservation, ReservationState
-from apps.budgets.services import Wanted, set_budget
+from apps.budgets.models import Budget, BudgetPeriod, Measure, Rate, Reservation, ReservationState
+from apps.budgets.services import Wanted, WantedRate, set_budget, set_rate
 from apps.core.actor import system_actor
 
 TESTS = system_actor("tests")
@@ -23,6 +23,12 @@ def make_budget(cap: int = 100_000, **more: Any) -> Budget:
     if wanted["measure"] not in (Measure.MONEY, Measure.MODEL_COST):
         wanted["currency"] = ""
     return set_budget(actor=TESTS, wanted=Wanted(cap=cap, **wanted))
+
+
+def make_rate(capacity: int = 2, refill_per_second: float = 0.01, **more: Any) -> Rate:
+    """A rate for the writer, unless it is told otherwise."""
+    wanted = {"scope_type": "agent", "scope_reference": "writer", "environment": "production", **more}
+    return set_rate(actor=TESTS, wanted=WantedRate(capacity=capacity, refill_per_second=refill_per_second, **wanted))
 
 
 def counter_of(budget: Budget) -> BudgetPeriod:

@@ -19,6 +19,7 @@ from apps.budgets.queries import (
     holds_visible_to,
     in_reading_order,
     periods_of,
+    rates_visible_to,
     reservations_in,
     standings_of,
 )
@@ -61,6 +62,7 @@ def budgets(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [(standing, meter_of(standing.counter)) for standing in standings_of(in_force)],
         "ended": ended,
+        "rates": rates_visible_to(actor).filter(ended_at=None).order_by("scope_name", "id"),
         "holds": [(hold, hold.process_id in startable) for hold in held],
     }
     return render(request, "budgets/list.html", context)

@@ -66,6 +66,7 @@ def request_tool_call(*, agent: Agent, credential: AgentCredential, actor: Actor
     (I3).
     """
     asked = checked(agent, credential, actor, request)
+    spending.check_rate(agent=agent, tool=asked.granted.tool)
     if (known := _known_call(asked)) is not None:
         return known
     try:
