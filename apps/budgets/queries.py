@@ -87,7 +87,7 @@ def _texts(rows: QuerySet[Any]) -> QuerySet[Any, Any]:
 def budget_for(actor: Actor, budget_id: UUID, *, lock: bool = False) -> Budget:
     """One budget this actor may see. Raises NotFound."""
     rows = budgets_visible_to(actor).filter(id=budget_id)
-    budget = (rows.select_for_update() if lock else rows).first()
+    budget = (rows.select_for_update(no_key=True) if lock else rows).first()
     if budget is None:
         raise NotFound("budget.not_found", "There is no such budget.")
     return budget

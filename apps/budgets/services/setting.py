@@ -51,7 +51,8 @@ def set_budget(*, actor: Actor, wanted: Wanted) -> Budget:
     with transaction.atomic():
         # waits for the decisions under way to commit; those that come later read the budgets anew
         locks.take_exclusive(locks.HALTS)
-        present = Budget.objects.select_for_update().filter(
+        # no key lock: a report under way holds the counter and wants only that the budget stays there
+        present = Budget.objects.select_for_update(no_key=True).filter(
             scope_type=target.scope_type,
             scope_id=target.scope_id,
             environment=wanted.environment,
