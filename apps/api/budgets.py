@@ -13,7 +13,6 @@ from rest_framework.views import APIView
 from apps.accounts.requests import actor_of, person_of
 from apps.api.halts import ScopeSerializer
 from apps.budgets import services
-from apps.budgets.charges import Reach
 from apps.budgets.models import Budget, BudgetPeriod, Rate, RunHold, Scope
 from apps.budgets.queries import (
     Standing,
@@ -195,7 +194,8 @@ class UsageReports(APIView):
         if data.get("run_id"):
             run_for(actor_of(request), data["run_id"])
         usage = services.record_usage(
-            reach=Reach.of(signed_in.agent),
+            actor=actor_of(request),
+            agent=signed_in.agent,
             key=data["key"],
             run_id=data.get("run_id"),
             model=data.get("model") or "",

@@ -201,12 +201,12 @@ def test_an_unknown_amount_is_not_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_an_unknown_report_counts_as_the_estimate_and_closes_the_budget() -> None:
+def test_an_unknown_report_counts_as_the_estimate_and_closes_the_budget(writer: Robot) -> None:
     over = reach()
     budget = make_budget(cap=1_000, measure=Measure.TOKENS, estimate=600)
-    services.record_usage(reach=over, key="a", tokens=None)
-    services.record_usage(reach=over, key="a", tokens=None)
-    services.record_usage(reach=over, key="b", tokens=None)
+    services.record_usage(actor=writer.actor, agent=writer.agent, key="a", tokens=None)
+    services.record_usage(actor=writer.actor, agent=writer.agent, key="a", tokens=None)
+    services.record_usage(actor=writer.actor, agent=writer.agent, key="b", tokens=None)
 
     counter = counter_of(budget)
     assert (counter.settled, counter.overrun) == (1_000, 200)

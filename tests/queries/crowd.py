@@ -13,7 +13,7 @@ from apps.registry import services as registry
 from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Process, Tool
 from tests.access.scene import Scene
-from tests.budgets.builders import make_budget
+from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import actor, parked, person, robot_named
 
 SETUP = system_actor("tests")
@@ -60,6 +60,7 @@ class Crowd:
         _agent_with_tool(number)
         self.scene.hold_a_run(f"in-circles-{number}")
         make_budget(cap=10**12, scope_reference=f"colleague-{number}")
+        make_rate(scope_reference=f"colleague-{number}")
 
 
 def _delegate(number: int) -> None:

@@ -6,18 +6,22 @@ from uuid import UUID
 
 from django.db import transaction
 
+from apps.audit import services as audit
 from apps.budgets import ledger
 from apps.budgets.charges import Reach, budgets_over
 from apps.budgets.models import Budget, Measure, Usage
 from apps.budgets.periods import period_at
 from apps.core import clock
+from apps.core.actor import Actor
 from apps.core.errors import Conflict
 from apps.core.money import Money
+from apps.registry.models import Agent
 
 
 def record_usage(
     *,
-    reach: Reach,
+    actor: Actor,
+    agent: Agent,
     key: str,
     run_id: UUID | None = None,
     model: str = "",
@@ -30,7 +34,7 @@ def record_usage(
     now = clock.now()
     with transaction.atomic():
         usage, is_new = Usage.objects.get_or_create(
-            agent_id=reach.agent_id,
+            agent_id=agent.id,
             key=key,
             defaults={
                 "run_id": run_id,
@@ -44,7 +48,8 @@ def record_usage(
         if not is_new:
             _check_same(usage, tokens, cost)
             return usage
-        for budget in budgets_over(reach):
+        _record(actor, agent, usage)
+        for budget in budgets_over(Reach.of(agent)):
             amount = _amount(budget, tokens, cost)
             period = period_at(budget, now, run_id)
             if amount is not None and period is not None:
@@ -62,6 +67,21 @@ def _amount(budget: Budget, tokens: int | None, cost: Money | None) -> int | Non
     if cost is None:
         return budget.estimate
     return cost.minor if cost.currency == budget.currency else None
+
+
+def _record(actor: Actor, agent: Agent, usage: Usage) -> None:
+    cost = {"minor": usage.cost_minor, "currency": usage.currency} if usage.cost_minor is not None else None
+    audit.record(
+        actor,
+        "usage.reported",
+        subject_type="usage",
+        subject_id=usage.id,
+        subject_name=usage.model,
+        process=agent.process.slug,
+        environment=agent.environment,
+        run_id=usage.run_id,
+        data={"tokens": usage.tokens, "cost": cost},
+    )
 
 
 def _check_same(usage: Usage, tokens: int | None, cost: Money | None) -> None:
