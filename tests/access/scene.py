@@ -176,10 +176,14 @@ class Scene:
         return self.hold_a_run("held")
 
     def hold_a_run(self, key: str) -> UUID:
-        """Held for a repeat; the budget that allowed none is ended, so that nothing else is."""
+        """Held for a repeat of what policy denies; the budget that allowed none is ended, so that nothing else is."""
         budget = make_budget(cap=1, measure="repeats", window="run")
         run = self.writer.api().post("/api/v1/runs", {"title": "In circles"}, format="json").json()
-        refused = [self.writer.call("1.00", key=f"{key}-{n}", run_id=run["id"]) for n in range(2)][-1]
+        body = {**CALL, "arguments": credit("1.00", "USD"), "run_id": run["id"]}
+        refused = [
+            self.writer.api().post("/api/v1/tool-calls", body | {"idempotency_key": f"{key}-{n}"}, format="json")
+            for n in range(2)
+        ][-1]
         budgets.end_budget(actor=system_actor("tests"), budget_id=budget.id, reason="Only one run was to be held")
         return UUID(refused.json()["run_hold"]["id"])
 
