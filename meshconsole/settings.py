@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "apps.breakers",
     "apps.policies",
     "apps.halts",
+    "apps.budgets",
     "apps.runs",
     "apps.approvals",
     "apps.registry",
@@ -196,6 +197,8 @@ CACHES = {
     if env.text("CACHE_URL", "")
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+# What each process remembers of which rates there are; a rate that is set holds everywhere after this long.
+RATES_REMEMBERED_SECONDS = 2.0
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

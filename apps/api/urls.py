@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import halts
+from apps.api import budgets, halts
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -16,6 +16,14 @@ urlpatterns = [
     path("api/v1/halts", halts.Halts.as_view(), name="api-halts"),
     path("api/v1/halts/<uuid:halt_id>", halts.HaltDetail.as_view(), name="api-halt"),
     path("api/v1/halts/<uuid:halt_id>/lift", halts.HaltLift.as_view(), name="api-halt-lift"),
+    path("api/v1/budgets", budgets.Budgets.as_view(), name="api-budgets"),
+    path("api/v1/budgets/<uuid:budget_id>", budgets.BudgetDetail.as_view(), name="api-budget"),
+    path("api/v1/budgets/<uuid:budget_id>/end", budgets.BudgetEnd.as_view(), name="api-budget-end"),
+    path("api/v1/rates", budgets.Rates.as_view(), name="api-rates"),
+    path("api/v1/rates/<uuid:rate_id>/end", budgets.RateEnd.as_view(), name="api-rate-end"),
+    path("api/v1/usage", budgets.UsageReports.as_view(), name="api-usage"),
+    path("api/v1/run-holds", budgets.RunHolds.as_view(), name="api-run-holds"),
+    path("api/v1/run-holds/<uuid:hold_id>/release", budgets.RunHoldRelease.as_view(), name="api-run-hold-release"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

@@ -18,9 +18,10 @@ from django.db import connection
 CONFIGURATION = "configuration"
 # Apart, so that placing a halt never waits for somebody who is changing many rows of the above.
 HALTS = "halts"
-# The same for a system that goes away.
+# The same for a budget that is set, and for a system that goes away.
+BUDGETS = "budgets"
 BREAKERS = "breakers"
-GENERATIONS = (CONFIGURATION, HALTS, BREAKERS)
+GENERATIONS = (CONFIGURATION, HALTS, BUDGETS, BREAKERS)
 
 _MARK = "(SELECT mark FROM core_generation WHERE name = %s)"
 _MARKS = f"SELECT statement_timestamp(), {', '.join([_MARK] * len(GENERATIONS))}"

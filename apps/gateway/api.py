@@ -15,7 +15,7 @@ from apps.approvals.models import ApprovalState
 from apps.approvals.queries import approval_for
 from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
-from apps.gateway import services
+from apps.gateway import services, spending
 from apps.gateway.longpoll import MAX_WAIT_SECONDS, slot, wait_until
 from apps.gateway.models import OPEN_STATES, CallState, ToolCall
 from apps.gateway.queries import call_for, calls_visible_to
@@ -52,11 +52,17 @@ class ToolCalls(APIView):
             verdict = services.preview_tool_call(agent=signed_in.agent, request=body.call_request())
             return Response({"dry_run": True, "state": None, "decision": verdict_resource(verdict)})
         intake = services.request_tool_call(
-            agent=signed_in.agent, credential=signed_in.credential, actor=actor_of(request), request=body.call_request()
+            agent=signed_in.agent,
+            credential=signed_in.credential,
+            actor=actor_of(request),
+            request=body.call_request(),
+            moment=signed_in.moment,
         )
         resource = call_resource(
             intake.call, intake.decision, replayed=intake.replayed, arguments=arguments_now(intake.call)
         )
+        if intake.refusal is not None:
+            raise spending.told(intake.refusal, resource)
         refusal = refusal_for(intake.call, resource, intake.halt, retry_after_seconds=intake.retry_after_seconds)
         if refusal is not None:
             raise refusal

@@ -49,10 +49,11 @@ class Outcome(models.TextChoices):
 class ToolCall(models.Model):
     """One requested action. Its row is the only truth about it; every step claims it by conditional update.
 
-    `holds_key` is False for calls that were turned away at the door (a halt): the agent may try again under the same
-    key. `deadline_at` of an executing call is when the recovery job may look at it; of one whose outcome is unknown,
-    when the system may be asked about it once more, None when nobody wants that. Request, digests, money, entity and
-    approval are those of the current `version`; a call that was changed has a row for each in `versions`.
+    `holds_key` is False for calls that were turned away at the door (a halt, a budget, a system that does not answer):
+    the agent may try again under the same key. `deadline_at` of an executing call is when the recovery job may look at
+    it; of one whose outcome is unknown, when the system may be asked about it once more, None when nobody wants that.
+    Request, digests, money, entity and approval are those of the current `version`; a call that was changed has a row
+    for each in `versions`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -65,6 +66,7 @@ class ToolCall(models.Model):
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="tool_calls")
     idempotency_key = models.CharField(max_length=200)
     holds_key = models.BooleanField(default=True)
+    holds_budget = models.BooleanField(default=False, help_text="Some budget has a reservation for it, or had one")
     state = models.CharField(max_length=20, choices=CallState.choices)
     version = models.PositiveSmallIntegerField(default=1)
     request = models.ForeignKey(Payload, on_delete=models.PROTECT, related_name="+")

@@ -29,7 +29,7 @@ class Allows(models.TextChoices):
 
 
 class NewsKind(models.TextChoices):
-    """What a person hears of. The last two come from this app itself and are nobody's choice."""
+    """What a person hears of. The last four are nobody's choice, and stand in the console alone."""
 
     OPENED = "opened", "Waits for my team"
     DELEGATED = "delegated", "Delegated to me"
@@ -40,6 +40,8 @@ class NewsKind(models.TextChoices):
     RESOLVED = "resolved", "Resolved, and I voted"
     CHANGES = "changes", "Changes asked for, and I voted"
     UNKNOWN = "unknown", "Outcome unknown"
+    BUDGET = "budget", "A budget is nearly used up"
+    HELD = "held", "A run is held"
     TEST = "test", "Test message"
     FAILED = "failed", "A message was given up"
 

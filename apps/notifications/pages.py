@@ -37,6 +37,7 @@ from apps.notifications.queries import (
     teams_of,
     unseen_count,
 )
+from apps.notifications.spending import told_of_spending
 from apps.notifications.timing import zone_of
 from apps.notifications.wording import TITLES
 
@@ -50,6 +51,8 @@ ICONS = {
     NewsKind.RESOLVED: "check",
     NewsKind.CHANGES: "undo-2",
     NewsKind.UNKNOWN: "circle-question-mark",
+    NewsKind.BUDGET: "gauge",
+    NewsKind.HELD: "circle-pause",
     NewsKind.FAILED: "triangle-alert",
 }
 TONES = {
@@ -57,6 +60,8 @@ TONES = {
     NewsKind.OVERDUE: "bad",
     NewsKind.ESCALATED: "wait",
     NewsKind.UNKNOWN: "bad",
+    NewsKind.BUDGET: "wait",
+    NewsKind.HELD: "wait",
     NewsKind.FAILED: "bad",
 }
 WORDS = {
@@ -65,6 +70,8 @@ WORDS = {
     NewsKind.ESCALATED: "Escalated",
     NewsKind.RESOLVED: "Resolved",
     NewsKind.CHANGES: "Changes asked for",
+    NewsKind.BUDGET: "Budget",
+    NewsKind.HELD: "Held",
     NewsKind.FAILED: "Not delivered",
 }
 # How an approval ended, beside its word.
@@ -132,11 +139,12 @@ def notices_for(actor: Actor, *, cursor: str | None) -> NoticeList:
     ids = [notice.news.approval_id for notice in page.items if notice.news.approval_id]
     seen = approvals_visible_to(actor).in_bulk(ids)
     cards = cards_of(list(seen.values()))
+    told = told_of_spending(actor, [notice.news for notice in page.items])
     calls = _calls_of(actor, [notice.news.tool_call_id for notice in page.items if notice.news.tool_call_id])
     rows = [
         _call_row(notice, calls.get(notice.news.tool_call_id))
         if notice.news.tool_call_id
-        else _notice_row(notice, seen, cards)
+        else _notice_row(notice, seen, cards, told)
         for notice in page.items
     ]
     marks = page.items and not cursor and unseen_count(actor)
@@ -160,13 +168,17 @@ def _call_row(notice: Notice, found: tuple[ToolCall, str] | None) -> NoticeRow:
     return NoticeRow(notice, sentence, word, tone, icon, reverse("unknown-outcome", args=[call.id]), call)
 
 
-def _notice_row(notice: Notice, seen: dict[Any, Approval], cards: dict[Any, dict[str, Any]]) -> NoticeRow:
+def _notice_row(
+    notice: Notice, seen: dict[Any, Approval], cards: dict[Any, dict[str, Any]], told: dict[Any, tuple[str, str]]
+) -> NoticeRow:
     kind, news = NewsKind(notice.kind), notice.news
     approval = seen.get(news.approval_id) if news.approval_id else None
     word = WORDS.get(kind, kind.label)
     if kind is NewsKind.FAILED:
         what = f"{news.data['channel']}: a message was given up. {news.data['error']}"
         url = reverse("notification-settings")
+    elif news.id in told:
+        what, url = told[news.id]
     elif approval is None:
         what, url = f"{TITLES[kind]}. It is no longer yours to see.", ""
     else:

@@ -29,6 +29,8 @@ TITLES = {
     NewsKind.RESOLVED: "An approval is resolved",
     NewsKind.CHANGES: "Changes were asked for",
     NewsKind.UNKNOWN: "The outcome of a call is unknown",
+    NewsKind.BUDGET: "A budget is nearly used up",
+    NewsKind.HELD: "A run is held",
     NewsKind.TEST: "Test message",
     NewsKind.FAILED: "A message could not be delivered",
 }

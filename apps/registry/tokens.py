@@ -12,7 +12,7 @@ from django.core.signing import BadSignature, Signer
 from apps.core import clock
 from apps.core.actor import Actor, agent_actor
 from apps.core.errors import NotAuthenticated
-from apps.core.generations import CONFIGURATION
+from apps.core.generations import CONFIGURATION, Moment, read_moment
 from apps.core.memory import Remembered
 from apps.core.rows import sole
 from apps.registry.models import Agent, AgentCredential
@@ -26,10 +26,11 @@ _standing: Remembered[UUID, AgentCredential] = Remembered(CONFIGURATION, size=2_
 
 @dataclass(frozen=True, slots=True)
 class SignedInAgent:
-    """An agent that proved who it is; what DRF calls the user of its requests."""
+    """An agent that proved who it is, and when; what DRF calls the user of its requests."""
 
     agent: Agent
     credential: AgentCredential
+    moment: Moment
     is_authenticated: bool = True
     is_active: bool = True
 
@@ -62,10 +63,11 @@ def agent_for_token(token: str) -> SignedInAgent:
         raise NotAuthenticated("token.invalid", "This access token was not given out here.") from None
     if claims["until"] <= clock.now().timestamp():
         raise NotAuthenticated("token.expired", "This access token has expired. Ask for a new one at /oauth/token.")
-    credential = _standing.get(credential_id, lambda: _read(credential_id))
+    moment = read_moment()
+    credential = _standing.get(credential_id, lambda: _read(credential_id), moment=moment)
     if credential is None:
         raise NotAuthenticated("token.revoked", "The credential behind this access token was revoked.")
-    return SignedInAgent(agent=credential.agent, credential=credential)
+    return SignedInAgent(agent=credential.agent, credential=credential, moment=moment)
 
 
 def _read(credential_id: UUID) -> AgentCredential | None:

@@ -18,6 +18,7 @@ from apps.accounts.models import Team
 from apps.approvals import services as approvals
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import Approval, BulkState, BulkVote, SecondLook
+from apps.budgets import services as budgets
 from apps.core import clock
 from apps.core.actor import system_actor
 from apps.core.ids import uuid7
@@ -28,6 +29,7 @@ from apps.notifications import services as notifications
 from apps.registry import services as registry
 from apps.registry.models import ConnectorEndpoint
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
+from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
@@ -179,6 +181,34 @@ class Scene:
         ).id
 
     @cached_property
+    def budget(self) -> UUID:
+        return make_budget(cap=10**12).id
+
+    @cached_property
+    def mesh_budget(self) -> UUID:
+        return make_budget(cap=10**12, scope_type="mesh", scope_reference="").id
+
+    @cached_property
+    def rate(self) -> UUID:
+        return make_rate(capacity=100_000, refill_per_second=100_000.0).id
+
+    @cached_property
+    def run_hold(self) -> UUID:
+        return self.hold_a_run("held")
+
+    def hold_a_run(self, key: str) -> UUID:
+        """Held for a repeat of what policy denies; the budget that allowed none is ended, so that nothing else is."""
+        budget = make_budget(cap=1, measure="repeats", window="run")
+        run = self.writer.api().post("/api/v1/runs", {"title": "In circles"}, format="json").json()
+        body = {**CALL, "arguments": credit("1.00", "USD"), "run_id": run["id"]}
+        refused = [
+            self.writer.api().post("/api/v1/tool-calls", body | {"idempotency_key": f"{key}-{n}"}, format="json")
+            for n in range(2)
+        ][-1]
+        budgets.end_budget(actor=system_actor("tests"), budget_id=budget.id, reason="Only one run was to be held")
+        return UUID(refused.json()["run_hold"]["id"])
+
+    @cached_property
     def token(self) -> UUID:
         return self._personal_token[0].id
 
@@ -292,6 +322,8 @@ OUTSIDE = {
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
 FINDING = {"finding": "happened", "words": "In the ledger of today", "reference": "CM-17"}
+BUDGET = {"environment": "production", "measure": "money", "window": "day", "currency": "EUR", "reason": "The board"}
+RATE = {"environment": "production", "capacity": 5, "refill_per_second": 0.5}
 LIFT = {"reason": "Found and fixed"}
 
 
@@ -358,6 +390,17 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/connectors/{endpoint}/reset": {"reason": "It answers again"},
     "POST /unknown/{unknown}/resolve/": FINDING,
     "POST /api/v1/tool-calls/{unknown}/resolution": FINDING,
+    "POST /budgets/": lambda scene: {**BUDGET, "scope": f"agent:{scene.writer.agent.id}", "cap": "5000.00"},
+    "POST /budgets/{budget}/end/": LIFT,
+    "POST /budgets/{mesh_budget}/end/": LIFT,
+    "POST /budgets/holds/{run_hold}/release/": LIFT,
+    "POST /api/v1/budgets": {**BUDGET, "scope": {"type": "agent", "id": "writer"}, "cap": 500_000},
+    "POST /api/v1/budgets/{budget}/end": LIFT,
+    "POST /api/v1/budgets/{mesh_budget}/end": LIFT,
+    "POST /api/v1/run-holds/{run_hold}/release": LIFT,
+    "POST /api/v1/rates": {**RATE, "scope": {"type": "agent", "id": "writer"}},
+    "POST /api/v1/rates/{rate}/end": LIFT,
+    "POST /api/v1/usage": {"key": "model-1", "model": "m", "tokens": 1200, "cost": None},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,

@@ -2,8 +2,9 @@
 
 `in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in the
 API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are the
-writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt` is on the writer and
-`mesh_halt` on everything, `look` is at what Felix approved, `external` is a request of the writer from outside,
+writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt`, `budget` and `rate`
+are on the writer, `mesh_halt` and `mesh_budget` on everything, `run_hold` holds a run of the writer, `look` is at what
+Felix approved, `external` is a request of the writer from outside,
 `returned` one that Felix wants changed and `consented` one that he approved, `held` one that Dana approved just now,
 `token` is Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is
 the writer's, `limit` a line of its table, `endpoint` that of the system all work with, `delegation` is from Dana to
@@ -68,6 +69,14 @@ GET    /agents/                                     in   200   200   200   200  
 GET    /audit/                                      in   200   200   200   200   200   200   200      in    in      in
 GET    /connectors/                                 in   200   200   200   200   200   200   200      in    in      in
 POST   /connectors/{endpoint}/reset/                in   403   403   403   403   403   403   404      in    in      in
+GET    /budgets/                                    in   200   200   200   200   200   200   200      in    in      in
+POST   /budgets/                                    in   403   403   403   403   302   403   422      in    in      in
+GET    /budgets/new/                                in   200   200   200   200   200   200   200      in    in      in
+GET    /budgets/{budget}/                           in   200   200   200   200   200   200   404      in    in      in
+GET    /budgets/{mesh_budget}/                      in   200   200   200   200   200   200   404      in    in      in
+POST   /budgets/{budget}/end/                       in   403   403   403   403   302   403   404      in    in      in
+POST   /budgets/{mesh_budget}/end/                  in   403   403   403   403   403   403   404      in    in      in
+POST   /budgets/holds/{run_hold}/release/           in   403   403   302   403   302   403   404      in    in      in
 GET    /halts/                                      in   200   200   200   200   200   200   200      in    in      in
 POST   /halts/                                      in   403   403   302   403   302   403   404      in    in      in
 GET    /halts/new/                                  in   200   200   200   200   200   200   200      in    in      in
@@ -147,6 +156,18 @@ GET    /api/v1/halts/{halt}                        401   200   200   200   200  
 GET    /api/v1/halts/{mesh_halt}                   401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/halts/{halt}/lift                   401   403   403   200   403   200   403   404     403   403     403
 POST   /api/v1/halts/{mesh_halt}/lift              401   403   403   403   403   403   403   403     403   403     403
+GET    /api/v1/budgets                             401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/budgets                             401   403   403   403   403   201   403   404     403   403     403
+GET    /api/v1/budgets/{budget}                    401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/budgets/{mesh_budget}               401   200   200   200   200   200   200   404     200   200     200
+POST   /api/v1/budgets/{budget}/end                401   403   403   403   403   200   403   404     403   403     403
+POST   /api/v1/budgets/{mesh_budget}/end           401   403   403   403   403   403   403   404     403   403     403
+GET    /api/v1/rates                               401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/rates                               401   403   403   403   403   201   403   404     403   403     403
+POST   /api/v1/rates/{rate}/end                    401   403   403   403   403   200   403   404     403   403     403
+POST   /api/v1/usage                               401   403   403   403   403   403   403   403     201   201     403
+GET    /api/v1/run-holds                           401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/run-holds/{run_hold}/release        401   403   403   200   403   200   403   404     403   403     403
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404

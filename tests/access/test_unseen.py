@@ -25,6 +25,10 @@ def scene(world: FakeErp, writer: Robot, erp: FakeErp) -> Scene:
     assert scene.external
     assert scene.unknown
     assert scene.done_call
+    assert scene.budget
+    assert scene.mesh_budget
+    assert scene.rate
+    assert scene.run_hold
     assert scene.mesh_halt
     assert scene.halt
     assert writer.call("130.00", key="halted").status_code == 423

@@ -63,7 +63,7 @@ TAKE_NO_BODY = {
 ACTS = [
     row
     for row in ROWS
-    if row.is_act and row.path.startswith("/api/v1/") and str(row) not in TAKE_NO_BODY and "mesh_halt" not in row.path
+    if row.is_act and row.path.startswith("/api/v1/") and str(row) not in TAKE_NO_BODY and "{mesh_" not in row.path
 ]
 
 

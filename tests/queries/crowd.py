@@ -13,6 +13,7 @@ from apps.registry import services as registry
 from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Process, Tool
 from tests.access.scene import Scene
+from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import actor, parked, person, robot_named
 from tests.gateway.unknowns import make_unknown
 
@@ -37,6 +38,7 @@ class Crowd:
         self.size = size
 
     def _add(self, number: int) -> None:
+        assert self.scene.budget
         writer, run = self.scene.writer, str(self.scene.run)
         for key, amount in (("alone", "180.00"), ("denied", "0.00")):
             writer.call(amount, key=f"{key}-{number}", **({"run_id": run} if key == "alone" else {}))
@@ -58,6 +60,9 @@ class Crowd:
         _halt(number)
         halts.lift_halt(actor=actor("omar"), halt_id=_halt(number).id, reason="Drill over")
         _agent_with_tool(number)
+        self.scene.hold_a_run(f"in-circles-{number}")
+        make_budget(cap=10**12, scope_reference=f"colleague-{number}")
+        make_rate(scope_reference=f"colleague-{number}")
 
 
 def _delegate(number: int) -> None:

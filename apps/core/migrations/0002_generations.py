@@ -19,8 +19,8 @@ class Migration(migrations.Migration):
         ),
         # from the start each has a mark: without one nothing is remembered
         migrations.RunSQL(
-            "INSERT INTO core_generation (name, mark) VALUES"
-            " ('configuration', gen_random_uuid()), ('halts', gen_random_uuid()), ('breakers', gen_random_uuid())",
+            "INSERT INTO core_generation (name, mark) SELECT name, gen_random_uuid()"
+            " FROM unnest(ARRAY['configuration', 'halts', 'budgets', 'breakers']) name",
             migrations.RunSQL.noop,
         ),
     ]

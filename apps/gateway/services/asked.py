@@ -1,12 +1,12 @@
 """A request whose form and meaning are right, before anything of the moment is looked at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from apps.accounts.models import User
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
-from apps.core.generations import Moment
+from apps.core.generations import CONFIGURATION, Moment
 from apps.core.money import Money
 from apps.gateway import arguments as args
 from apps.gateway.deciding import Granted, granted_tool
@@ -46,6 +46,13 @@ def checked(
         on_behalf_of=_person_behind(request.on_behalf_of),
         moment=moment,
     )
+
+
+def renewed(asked: Asked, moment: Moment) -> Asked:
+    """The same, at a later moment: checked again where what is set up has changed since."""
+    if moment.marks[CONFIGURATION] is not None and moment.marks[CONFIGURATION] == asked.moment.marks[CONFIGURATION]:
+        return replace(asked, moment=moment)
+    return checked(asked.agent, asked.credential, asked.actor, asked.request, moment=moment)
 
 
 def _person_behind(username: str) -> UUID | None:

@@ -16,6 +16,7 @@ from apps.core.actor import Actor, agent_actor
 from apps.core.errors import Conflict, Halted, Invalid, NotFound
 from apps.core.rows import insert
 from apps.gateway import arguments as args
+from apps.gateway import spending
 from apps.gateway.changes import Version, changes_between, told_in_plain
 from apps.gateway.consent import Succession, consent_request
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
@@ -140,7 +141,8 @@ def _username(person_id: UUID | None) -> str:
 
 
 def write_change(change: Change, *, words: str = "", maker: UUID | None = None) -> CallVersion:
-    """Write the new version with its decision and its approval; the call then stands at it. Every vote is cast anew.
+    """Write the new version with its decision and its approval; the call then stands at it and reserves what it needs
+    now. Every vote is cast anew.
 
     `maker` is the person whom the change bars from deciding on it.
     """
@@ -167,6 +169,7 @@ def write_change(change: Change, *, words: str = "", maker: UUID | None = None) 
     version = _insert_version(change, decision, reason, approval=call.approval)
     _tell_change(change, decision)
     start_human_wait(call, call.approval)
+    spending.reserve_again(call)
     return version
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from apps.core import clock, outbox
 from apps.core.actor import Actor
 from apps.core.errors import MeshError
+from apps.gateway import spending
 from apps.gateway.compensated import finish_compensation
 from apps.gateway.events import ToolCallConcluded
 from apps.gateway.models import CallState, Resolution, ToolCall
@@ -57,3 +58,4 @@ def conclude(
     finish_compensation(call, actor=actor)
     # its run ended as failed when nobody knew
     runs.correct_implicit_run(call.run_id, state=RUN_STATE_FOR.get(state, RunState.FAILED))
+    spending.close(call)

@@ -17,6 +17,7 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import ConnectorError, MeshError
 from apps.core.rows import change, insert, together
+from apps.gateway import spending
 from apps.gateway.clients import timeout_seconds
 from apps.gateway.compensated import finish_compensation
 from apps.gateway.deciding import Granted
@@ -181,6 +182,7 @@ def settle(
         _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
         tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
         finish_compensation(call, actor=execution.actor)
+        spending.close(call)
 
 
 def _update(call: ToolCall, changes: dict[str, Any], *, fenced: bool) -> bool:

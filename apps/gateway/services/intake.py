@@ -1,25 +1,27 @@
 """Intake: a call is asked for, decided and committed in one transaction without any network in it (I2)."""
 
 from dataclasses import dataclass
-from functools import partial
 
 from django.db import IntegrityError, transaction
 
 from apps.approvals import services as approvals
 from apps.approvals.models import Approval
 from apps.breakers.services import Admission
+from apps.budgets.models import Budget
+from apps.budgets.refusals import BudgetRefusal
 from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted
-from apps.core.generations import read_moment
+from apps.core.generations import Moment, read_moment
 from apps.core.rows import insert, key_of, together
 from apps.gateway import arguments as args
+from apps.gateway import spending
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import Granted, call_digest, explain_denial, granted_tool, record_decision, verdict_on
 from apps.gateway.keys import check_key
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
 from apps.gateway.requests import CallRequest
-from apps.gateway.services.asked import Asked, checked
+from apps.gateway.services.asked import Asked, checked, renewed
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.services.sending import admit, must_wait, queue_is_full, seconds_until_probe
 from apps.gateway.stored import request_body
@@ -50,8 +52,8 @@ STATE_FOR = {
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What was committed. `execution` is set when the call may go to its connector now; `halt` when one turned it
-    away; `retry_after_seconds` when its system does not answer and it cannot wait.
+    """What was committed. `execution` is set when the call may go to its connector now; `halt` or `refusal` when a halt
+    or a budget turned it away; `retry_after_seconds` when its system does not answer and it cannot wait.
     """
 
     call: ToolCall
@@ -59,36 +61,45 @@ class Intake:
     approval: Approval | None = None
     execution: Execution | None = None
     halt: Halt | None = None
+    refusal: BudgetRefusal | None = None
     replayed: bool = False
     retry_after_seconds: int | None = None
 
 
 def request_tool_call(
-    *, agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest
+    *,
+    agent: Agent,
+    credential: AgentCredential | None,
+    actor: Actor,
+    request: CallRequest,
+    moment: Moment | None = None,
 ) -> Intake:
     """Decide the call and, when it is allowed, execute it. The same key with the same arguments is the same call again
-    (I3).
+    (I3). `moment` is that of the sign-in, where it is at hand.
     """
-    take = partial(_take, agent=agent, credential=credential, actor=actor, request=request)
+    asked = checked(agent, credential, actor, request, moment=moment or read_moment())
+    spending.check_rate(agent=agent, tool=asked.granted.tool)
     try:
-        intake = take()
+        intake = _take(asked)
+    except BudgetRefusal as refusal:
+        return _record_refusal(asked, refusal)
     except IntegrityError as error:
         if ONE_CALL_PER_KEY not in str(error):
             raise
         # the same key at the same instant: another request won, and its call is the answer to this one too
-        intake = take()
+        intake = _take(asked)
     if intake.execution is not None:
         run_execution(intake.execution)
     return intake
 
 
-def _take(*, agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest) -> Intake:
+def _take(asked: Asked) -> Intake:
     """Under the shared halts lock: what is decided here is committed before any halt that is being placed answers
     (I6).
     """
     with transaction.atomic(), together():
         locks.take_shared(locks.HALTS)
-        asked = checked(agent, credential, actor, request, moment=read_moment())
+        asked = renewed(asked, read_moment())
         return _known_call(asked) or _decide_and_write(asked)
 
 
@@ -102,6 +113,7 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
     halts = halts_over(Reach(agent.environment, agent.process_id, agent.id, granted.tool.id))
     if halts:
         raise Halted("halted", halts[0].sentence, halt={"id": str(halts[0].id), "mode": halts[0].mode})
+    spending.check_room(agent=agent, tool=granted.tool, money=money)
     return verdict_on(agent=agent, tool=granted.tool, request=request, money=money, run=None)
 
 
@@ -143,6 +155,13 @@ def _decide_and_write(asked: Asked) -> Intake:
     halt = _halt_over(asked, run)
     if halt is not None:
         return _turn_away(asked, run, halt)
+    budgets = spending.budgets_of(
+        agent=asked.agent,
+        tool=asked.granted.tool,
+        arguments_digest=asked.arguments_digest,
+        run=run,
+        moment=asked.moment,
+    )
     started_at = clock.now()
     verdict = verdict_on(
         agent=asked.agent,
@@ -155,18 +174,18 @@ def _decide_and_write(asked: Asked) -> Intake:
     outcome = Outcome(verdict.outcome)
     admission = admit(asked.granted, moment=asked.moment) if outcome is Outcome.ALLOW else None
     state = _state_for(outcome, asked.granted, admission)
-    call, decision = _write(asked, run, verdict, state)
+    call, decision = _write(asked, run, verdict, state, budgets)
     tell_decision(call, decision, actor=asked.actor, code="tool_call.decided")
     add_decision_span(call, decision, started_at=started_at)
     if outcome is Outcome.DENY:
         tell_end_of_run(call)
         return Intake(call=call, decision=decision)
-    if outcome is Outcome.REQUIRE_APPROVAL:
-        return Intake(call=call, decision=decision, approval=_ask_people(asked, call, verdict))
     if state == CallState.FAILED:
         return _turn_down(asked, call, decision)
-    if state == CallState.QUEUED:
-        return Intake(call=call, decision=decision)
+    approval = _ask_people(asked, call, verdict) if outcome is Outcome.REQUIRE_APPROVAL else None
+    spending.reserve(call, budgets)  # last: the counters are locked from here to the commit
+    if state != CallState.EXECUTING:
+        return Intake(call=call, decision=decision, approval=approval)
     is_probe = admission == Admission.PROBE
     execution = Execution(call, asked.granted, asked.request.arguments, asked.actor, is_probe=is_probe)
     return Intake(call=call, decision=decision, execution=execution)
@@ -207,7 +226,9 @@ def _halt_over(asked: Asked, run: Run) -> Halt | None:
     return None
 
 
-def _write(asked: Asked, run: Run, verdict: Verdict, state: CallState) -> tuple[ToolCall, Decision]:
+def _write(
+    asked: Asked, run: Run, verdict: Verdict, state: CallState, budgets: list[Budget]
+) -> tuple[ToolCall, Decision]:
     """The call and its decision."""
     stored_request, stored_input = vault.store(
         vault.Document(kind="call.request", body=request_body(asked.request)),
@@ -215,6 +236,7 @@ def _write(asked: Asked, run: Run, verdict: Verdict, state: CallState) -> tuple[
     )
     outcome = Outcome(verdict.outcome)
     call = _new_call(asked, run, stored_request, state=state)
+    call.holds_budget = call.is_open and spending.holds_any(budgets)
     call.digest = call_digest(
         agent=asked.agent,
         tool=asked.granted.tool,
@@ -282,6 +304,16 @@ def _ask_people(asked: Asked, call: ToolCall, verdict: Verdict) -> Approval:
     call.approval = approval
     start_human_wait(call, approval)
     return approval
+
+
+def _record_refusal(asked: Asked, refusal: BudgetRefusal) -> Intake:
+    """The attempt that a budget turned away, in a transaction of its own: the one that tried is rolled back."""
+    with transaction.atomic():
+        run = _run_for(asked)
+        [payload] = vault.store(vault.Document(kind="call.request", body=request_body(asked.request)))
+        call = _new_call(asked, run, payload, state=CallState.DENIED)
+        spending.record_refusal(call, refusal, actor=asked.actor)
+    return Intake(call=call, refusal=refusal)
 
 
 def _turn_away(asked: Asked, run: Run, halt: Halt) -> Intake:

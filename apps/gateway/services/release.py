@@ -17,6 +17,7 @@ from apps.core.actor import Actor, system_actor
 from apps.core.errors import NotFound
 from apps.core.generations import Moment, read_moment
 from apps.core.money import Money
+from apps.gateway import spending
 from apps.gateway.arguments import arguments_digest
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
@@ -161,6 +162,10 @@ def _decide_again(call: ToolCall, approval: Approval | None, moment: Moment) -> 
     if changed is not None:
         _invalidate(call, changed)
         return None
+    refusal = spending.refusal_to_release(call)
+    if refusal is not None:
+        _invalidate(call, Changed(refusal.code, refusal.sentence, after=refusal.facts))
+        return None
     return _start(call, granted, request.arguments, is_probe=admission == Admission.PROBE)
 
 
@@ -278,3 +283,4 @@ def end_parked(
         note=call.error_sentence,
     )
     tell_end(call, actor=actor, data=data)
+    spending.close(call)

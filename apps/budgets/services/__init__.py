@@ -1,0 +1,36 @@
+"""The acts of budgets."""
+
+from apps.budgets.services.loops import check_loop, hold_run, release_run
+from apps.budgets.services.rates import WantedRate, check_rate, end_rate, set_rate
+from apps.budgets.services.setting import Wanted, end_budget, may_govern, set_budget, target_of
+from apps.budgets.services.spending import (
+    check_room,
+    release,
+    release_failed,
+    reserve,
+    reserve_again,
+    settle,
+)
+from apps.budgets.services.usage import record_usage
+
+__all__ = [
+    "Wanted",
+    "WantedRate",
+    "check_loop",
+    "check_rate",
+    "check_room",
+    "end_budget",
+    "end_rate",
+    "hold_run",
+    "may_govern",
+    "record_usage",
+    "release",
+    "release_failed",
+    "release_run",
+    "reserve",
+    "reserve_again",
+    "set_budget",
+    "set_rate",
+    "settle",
+    "target_of",
+]
