@@ -14,8 +14,10 @@ urlpatterns = [
     path("api/v1/", include("apps.external.api_urls")),
     path("api/v1/", include("apps.approvals.api_urls")),
     path("api/v1/halts", halts.Halts.as_view(), name="api-halts"),
+    path("api/v1/halts/preview", halts.HaltPreviewView.as_view(), name="api-halt-preview"),
     path("api/v1/halts/<uuid:halt_id>", halts.HaltDetail.as_view(), name="api-halt"),
     path("api/v1/halts/<uuid:halt_id>/lift", halts.HaltLift.as_view(), name="api-halt-lift"),
+    path("api/v1/halts/<uuid:halt_id>/hold", halts.HaltHold.as_view(), name="api-halt-hold"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

@@ -5,20 +5,28 @@ from django import forms
 from apps.halts.models import Mode, ReasonCode, Scope
 from apps.registry.models import Environment
 
+# What a person types in, because there are too many to choose from.
+TYPED = (Scope.TOOL_AGENT, Scope.RUN, Scope.COUNTERPARTY, Scope.PRINCIPAL)
+
 
 class HaltScopeForm(forms.Form):
     """Which halt is being thought of; every field has a sane default, so that the panel opens at one press."""
 
-    scope = forms.CharField(max_length=160, required=False)
+    scope = forms.CharField(max_length=240, required=False)
     environment = forms.ChoiceField(choices=Environment.choices, required=False)
     mode = forms.ChoiceField(choices=Mode.choices, required=False)
 
+    # what of that kind, for scopes that no list could show whole; read before `scope`
+    reference = forms.CharField(max_length=200, required=False)
+
+    field_order = ("reference", "scope", "environment", "mode")
+
     def clean_scope(self) -> tuple[str, str]:
-        """`mesh`, `process:<slug>`, `agent:<slug>` or `tool:<name>` as (type, reference)."""
+        """`mesh`, `process:<slug>`, `counterparty:<type>:<id>` and so on as (type, reference)."""
         scope_type, _, reference = (self.cleaned_data["scope"] or Scope.MESH).partition(":")
         if scope_type not in Scope.values:
             raise forms.ValidationError("Choose what to stop.")
-        return scope_type, reference
+        return scope_type, reference or (self.cleaned_data["reference"] if scope_type in TYPED else "")
 
     def clean_environment(self) -> str:
         return self.cleaned_data["environment"] or Environment.PRODUCTION

@@ -17,5 +17,7 @@ urlpatterns = [
     path("halts/", halts.halts, name="halts"),
     path("halts/new/", halts.halt_panel, name="halt-new"),
     path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
+    path("halts/touched/", halts.touched, name="halt-touched"),
+    path("halts/<uuid:halt_id>/hold/", halts.hold, name="halt-hold"),
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="halt-lift"),
 ]

@@ -1,6 +1,7 @@
 """Tool calls, the decisions on them, and the versions of those that were changed before they ran."""
 
 import pgtrigger
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from apps.approvals.models import Approval
@@ -85,6 +86,8 @@ class ToolCall(models.Model):
         indexes = [
             models.Index(fields=["deadline_at"], name="call_overdue", condition=models.Q(state="executing")),
             models.Index(fields=["process", "-id"], name="call_process"),
+            # for "last call admitted": tiny, and written once per block of the table
+            BrinIndex(fields=["executing_at"], name="call_executing_at", autosummarize=True),
             models.Index(fields=["run", "id"], name="call_run"),
             models.Index(fields=["entity_type", "entity_id"], name="call_entity"),
             models.Index(

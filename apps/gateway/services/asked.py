@@ -39,11 +39,11 @@ def checked(agent: Agent, credential: AgentCredential, actor: Actor, request: Ca
         granted=granted,
         money=args.money_in(granted.tool, request.arguments),
         arguments_digest=args.arguments_digest(request.arguments),
-        on_behalf_of=_person_behind(request.on_behalf_of),
+        on_behalf_of=person_behind(request.on_behalf_of),
     )
 
 
-def _person_behind(username: str) -> UUID | None:
+def person_behind(username: str) -> UUID | None:
     if not username:
         return None
     person_id = User.objects.filter(username=username, is_active=True).values_list("id", flat=True).first()

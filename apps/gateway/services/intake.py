@@ -14,8 +14,9 @@ from apps.gateway import arguments as args
 from apps.gateway.consent import consent_request
 from apps.gateway.deciding import call_digest, explain_denial, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
+from apps.gateway.reach import reach_of_request
 from apps.gateway.requests import CallRequest
-from apps.gateway.services.asked import Asked, checked
+from apps.gateway.services.asked import Asked, checked, person_behind
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.stored import request_body
 from apps.gateway.telling import (
@@ -27,7 +28,7 @@ from apps.gateway.telling import (
     tell_end_of_run,
 )
 from apps.halts.models import Halt, Mode
-from apps.halts.queries import Reach, halts_over
+from apps.halts.queries import halts_over
 from apps.policies.verdicts import Verdict
 from apps.registry.models import Agent, AgentCredential
 from apps.runs import services as runs
@@ -87,7 +88,9 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
     granted = granted_tool(agent, request.tool)
     args.check_arguments(granted.tool, request.arguments)
     money = args.money_in(granted.tool, request.arguments)
-    halts = halts_over(Reach(agent.environment, agent.process_id, agent.id, granted.tool.id))
+    halts = halts_over(
+        reach_of_request(agent, granted.tool, request, on_behalf_of=person_behind(request.on_behalf_of), run=None)
+    )
     if halts:
         raise Halted("halted", halts[0].sentence, halt={"id": str(halts[0].id), "mode": halts[0].mode})
     return verdict_on(agent=agent, tool=granted.tool, request=request, money=money, run=None)
@@ -160,12 +163,7 @@ def _run_for(asked: Asked) -> Run:
 
 def _halt_over(asked: Asked, run: Run) -> Halt | None:
     """The strictest halt that covers the call. A drain lets runs that were open before it finish."""
-    reach = Reach(
-        environment=asked.agent.environment,
-        process_id=asked.agent.process_id,
-        agent_id=asked.agent.id,
-        tool_id=asked.granted.tool.id,
-    )
+    reach = reach_of_request(asked.agent, asked.granted.tool, asked.request, on_behalf_of=asked.on_behalf_of, run=run)
     for halt in halts_over(reach):
         if halt.mode != Mode.DRAIN or run.is_implicit or run.started_at >= halt.placed_at:
             return halt

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 
 from apps.approvals.models import ApprovalState
 from apps.core import clock, locks
@@ -21,8 +21,10 @@ from apps.core.errors import MeshError, NotFound
 from apps.core.pointers import resolve
 from apps.gateway.arguments import check_arguments
 from apps.gateway.clients import call_connector
+from apps.gateway.covered import calls_held
 from apps.gateway.deciding import Granted, endpoint_of, granted_tool
 from apps.gateway.models import CallState, ToolCall
+from apps.gateway.reach import reach_of
 from apps.gateway.services.execution import (
     MAX_ATTEMPTS,
     Execution,
@@ -34,8 +36,8 @@ from apps.gateway.services.execution import (
 )
 from apps.gateway.services.release import PARKED, RESOLVED
 from apps.gateway.stored import stored_request
-from apps.halts.models import Halt, Mode, Scope
-from apps.halts.queries import Reach, halts_over
+from apps.halts.models import Halt, Mode
+from apps.halts.queries import halts_over
 from apps.registry.models import Tool
 from apps.runs.models import SpanKind
 
@@ -66,14 +68,9 @@ def resolved_but_parked_calls() -> list[UUID]:
     """Calls whose approval is resolved and whose release was lost on the way, or waited for a halt that no longer
     covers them. The approval of the current version alone counts.
     """
-    covering = Halt.objects.in_force().filter(
-        Q(scope_type=Scope.MESH) | Q(scope_id__in=[OuterRef("process_id"), OuterRef("agent_id"), OuterRef("tool_id")]),
-        ~Q(mode=Mode.DRAIN),
-        environment=OuterRef("environment"),
-    )
     parked = ToolCall.objects.filter(
         # a rejection or an expiry is carried out under a halt too
-        Q(~Exists(covering)) | ~Q(approval__state=ApprovalState.APPROVED),
+        ~calls_held(Halt.objects.in_force()) | ~Q(approval__state=ApprovalState.APPROVED),
         state__in=PARKED,
         approval__resolved_at__lte=clock.now() - LOST_AFTER,
         approval__state__in=RESOLVED,
@@ -115,8 +112,7 @@ def _claim(call_id: UUID) -> _Claim | None:
         if call is None:
             return None
         granted = Granted(call.tool, endpoint_of(call.tool, call.environment))
-        reach = Reach(call.environment, call.process_id, call.agent_id, call.tool_id)
-        is_halted = any(halt.mode != Mode.DRAIN for halt in halts_over(reach))
+        is_halted = any(halt.mode != Mode.DRAIN for halt in halts_over(reach_of(call)))
         had_doubt = call.may_have_effect
         will_send = not is_halted and _may_send(call)
         now = clock.now()

@@ -19,11 +19,11 @@ from apps.gateway.arguments import arguments_digest
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
 from apps.gateway.queries import DecidedAs, decided_as
+from apps.gateway.reach import halts_on_release
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.stored import stored_request
 from apps.gateway.telling import money_of, tell_decision, tell_end
 from apps.halts.models import Halt, Mode
-from apps.halts.queries import Reach, halts_over
 from apps.policies.verdicts import Verdict
 from apps.runs import services as runs
 from apps.runs.models import SpanKind, SpanStatus
@@ -79,8 +79,7 @@ def _claim(call_id: UUID) -> Execution | None:
     if call.approval.state != ApprovalState.APPROVED:
         end_parked(call, END_FOR[ApprovalState(call.approval.state)], actor=RELEASE)
         return None
-    halts = halts_over(Reach(call.environment, call.process_id, call.agent_id, call.tool_id))
-    halts = [halt for halt in halts if halt.mode != Mode.DRAIN or call.run.started_at >= halt.placed_at]
+    halts = halts_on_release(call)
     if halts:
         _hold_or_end(call, halts[0])
         return None

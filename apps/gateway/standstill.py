@@ -1,0 +1,50 @@
+"""What halts ask of this floor: which run a person means, what is being executed, what waits for a lift."""
+
+import datetime as dt
+from uuid import UUID
+
+from django.db.models import Max
+
+from apps.core import clock
+from apps.core.actor import Actor
+from apps.gateway.covered import calls_covered, runs_covered
+from apps.gateway.models import CallState, ToolCall
+from apps.halts.above import Above, NamedRun, Restarts, Scoped
+from apps.runs.models import Run, RunState
+from apps.runs.queries import runs_visible_to
+
+# Whoever stops something wants to know of the last hours; a full table is not searched for what was years ago.
+LOOKED_BACK = dt.timedelta(days=1)
+
+
+def named_run(actor: Actor, run_id: UUID, environment: str) -> NamedRun | None:
+    run = runs_visible_to(actor).filter(id=run_id, environment=environment).first()
+    return NamedRun(run.id, run.title, run.process_id) if run else None
+
+
+def executing_in(scope: Scoped, environment: str) -> list[UUID]:
+    """Calls under way, of which few are ever there at once."""
+    calls = ToolCall.objects.filter(calls_covered(scope), environment=environment, state=CallState.EXECUTING)
+    return list(calls.order_by("executing_at", "id").values_list("id", flat=True))
+
+
+def last_admitted_in(scope: Scoped, environment: str) -> dt.datetime | None:
+    """When the latest call in the scope became executing; None when none did within a day."""
+    calls = ToolCall.objects.filter(
+        calls_covered(scope), environment=environment, executing_at__gte=clock.now() - LOOKED_BACK
+    )
+    moment: dt.datetime | None = calls.aggregate(last=Max("executing_at"))["last"]
+    return moment
+
+
+def restarts_in(scope: Scoped, environment: str) -> Restarts:
+    calls = ToolCall.objects.filter(calls_covered(scope), environment=environment)
+    runs = Run.objects.filter(runs_covered(scope), environment=environment, state=RunState.OPEN)
+    return Restarts(
+        queued_count=calls.filter(state=CallState.QUEUED).count(),
+        open_run_count=runs.count(),
+        waiting_count=calls.filter(state=CallState.AWAITING_APPROVAL, approval__paused_at__isnull=False).count(),
+    )
+
+
+ABOVE = Above(run=named_run, executing=executing_in, last_admitted=last_admitted_in, restarts=restarts_in)

@@ -1,0 +1,67 @@
+"""What halts have to ask of the floors that know runs and calls. Those register it; nothing here imports them."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from apps.core.actor import Actor
+
+
+class Scoped(Protocol):
+    """What a halt or a thought of one covers."""
+
+    @property
+    def scope_type(self) -> str: ...
+    @property
+    def scope_id(self) -> UUID | None: ...
+    @property
+    def scope_agent_id(self) -> UUID | None: ...
+    @property
+    def scope_text(self) -> str: ...
+    @property
+    def scope_process_id(self) -> UUID | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRun:
+    """A run as a scope."""
+
+    id: UUID
+    name: str
+    process_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Restarts:
+    """What starts again when a halt is lifted."""
+
+    queued_count: int
+    open_run_count: int
+    waiting_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """`run` finds a run that the actor may see. `executing`: the calls under way in the scope of an environment, asked
+    under the exclusive lock. `last_admitted`: when the last call in it became executing. `restarts`: what waits for the
+    lift.
+    """
+
+    run: Callable[[Actor, UUID, str], NamedRun | None]
+    executing: Callable[[Scoped, str], list[UUID]]
+    last_admitted: Callable[[Scoped, str], dt.datetime | None]
+    restarts: Callable[[Scoped, str], Restarts]
+
+
+_registered: list[Above] = []
+
+
+def register(above: Above) -> None:
+    """Called from `AppConfig.ready`."""
+    _registered[:] = [above]
+
+
+def above() -> Above:
+    return _registered[0]

@@ -1,0 +1,18 @@
+"""The acts on halts."""
+
+from apps.halts.services.expiry import tell_expired_halts
+from apps.halts.services.lifting import lift_halt, may_lift
+from apps.halts.services.placing import DEFAULT_DURATION, may_place, place_halt
+from apps.halts.services.ramping import answer_lift_request, finish_ramps, hold_again
+
+__all__ = [
+    "DEFAULT_DURATION",
+    "answer_lift_request",
+    "finish_ramps",
+    "hold_again",
+    "lift_halt",
+    "may_lift",
+    "may_place",
+    "place_halt",
+    "tell_expired_halts",
+]
