@@ -88,7 +88,7 @@ def _bucket_of(halt: Halt, run_id: Combinable) -> Func:
     return Func(
         Value(f"{halt.id}:", output_field=TextField()),
         Cast(run_id, TextField()),
-        template=f"(('x' || substr(md5(%(expressions)s), 1, 8))::bit(32)::bigint %% {BUCKETS})",
+        template=f"mod(('x' || substr(md5(%(expressions)s), 1, 8))::bit(32)::bigint, {BUCKETS})",
         arg_joiner=" || ",
         output_field=IntegerField(),
     )

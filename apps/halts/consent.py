@@ -1,5 +1,6 @@
 """Lifting a wide halt as a request for human consent: who is asked, who may not answer, what votes bind to."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -67,15 +68,16 @@ def _processes_by_agents(halt: Halt, target: Target) -> list[Process]:
 
 
 def _team_that_can_agree(process: Process, barred: frozenset[UUID]) -> Team | None:
-    """The owner's team, else that on call, else the first by name in which somebody may approve in the process."""
+    """The owner's team, else that on call, else the one with most people who may approve in the process."""
     members = Membership.objects.filter(user__is_active=True).exclude(user__in=barred)
     people = set(members.values_list("user", flat=True))
     able = {person for person, where in holders_among(people, APPROVE).items() if where is None or process.id in where}
-    teams = set(members.filter(user__in=able).values_list("team", flat=True))
+    teams = Counter(members.filter(user__in=able).values_list("team", flat=True))
     for team in (process.owner_team, process.oncall_team):
         if team.id in teams:
             return team
-    return Team.objects.filter(id__in=teams).order_by("slug").first()
+    found = Team.objects.filter(id__in=teams)
+    return min(found, key=lambda team: (-teams[team.id], team.slug), default=None)
 
 
 def consent_request(request: LiftRequest, target: Target, second: SecondPerson) -> ConsentRequest:

@@ -145,9 +145,7 @@ def test_a_waiting_retry_in_the_scope_is_not_sent(
 
 
 @scopes
-def test_the_database_and_the_door_mean_the_same_calls(
-    writer: Robot, triage: Robot, erp: FakeErp, scope: str
-) -> None:
+def test_the_database_and_the_door_mean_the_same_calls(writer: Robot, triage: Robot, erp: FakeErp, scope: str) -> None:
     run = open_run(writer)
     writer.call("10.00", key="a", run_id=run, on_behalf_of="dana")
     writer.call("10.00", key="b", on_behalf_of="felix", arguments=credit("10.00", invoice="INV-7"))
