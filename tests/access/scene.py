@@ -147,6 +147,16 @@ class Scene:
     def mesh_halt(self) -> UUID:
         return self.place_halt("mesh", "")
 
+    @cached_property
+    def wide_halt(self) -> UUID:
+        return self.place_halt("process", "order-to-cash")
+
+    @cached_property
+    def lifting_halt(self) -> UUID:
+        halt_id = self.place_halt("process", "order-to-cash")
+        halts.lift_halt(actor=actor("priya"), halt_id=halt_id, reason="Found and fixed")
+        return halt_id
+
     def place_halt(self, scope_type: str, reference: str) -> UUID:
         return halts.place_halt(
             actor=actor("omar"),
@@ -335,6 +345,7 @@ BODIES: dict[str, Any] = {
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,
+    "POST /halts/{wide_halt}/lift/": LIFT,
     "POST /oauth/token": _client_credentials,
     "POST /api/v1/tool-calls": CALL,
     "POST /api/v1/authorize": CALL,
@@ -358,5 +369,6 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/halts": {**HALT, "scope": {"type": "agent", "id": "writer"}},
     "POST /api/v1/halts/{halt}/lift": LIFT,
     "POST /api/v1/halts/{mesh_halt}/lift": LIFT,
+    "POST /api/v1/halts/{wide_halt}/lift": LIFT,
     "POST /api/v1/tokens": {"name": "script", "days": 7},
 }
