@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import halts
+from apps.api import halt_rules, halts
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -14,6 +14,8 @@ urlpatterns = [
     path("api/v1/", include("apps.external.api_urls")),
     path("api/v1/", include("apps.approvals.api_urls")),
     path("api/v1/halts", halts.Halts.as_view(), name="api-halts"),
+    path("api/v1/halt-rules", halt_rules.HaltRules.as_view(), name="api-halt-rules"),
+    path("api/v1/halt-rules/<slug:slug>/retire", halt_rules.HaltRuleRetire.as_view(), name="api-halt-rule-retire"),
     path("api/v1/halts/preview", halts.HaltPreviewView.as_view(), name="api-halt-preview"),
     path("api/v1/halts/<uuid:halt_id>", halts.HaltDetail.as_view(), name="api-halt"),
     path("api/v1/halts/<uuid:halt_id>/lift", halts.HaltLift.as_view(), name="api-halt-lift"),

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from apps.halts.models import Mode, ReasonCode, Scope
+from apps.halts.models import Condition, Mode, ReasonCode, Scope
 from apps.registry.models import Environment
 
 # What a person types in, because there are too many to choose from.
@@ -40,6 +40,24 @@ class HaltForm(HaltScopeForm):
 
     reason_code = forms.ChoiceField(choices=ReasonCode.choices, error_messages={"required": "Choose a reason."})
     reason = forms.CharField(max_length=500, required=False)
+
+
+class HaltRuleForm(forms.Form):
+    """When the product places a halt by itself. A rule is tried out unless the box is cleared."""
+
+    slug = forms.SlugField(error_messages={"required": "Give it a name of letters, digits and dashes."})
+    scope = forms.CharField(max_length=240)
+    environment = forms.ChoiceField(choices=Environment.choices)
+    condition = forms.ChoiceField(choices=Condition.choices)
+    threshold = forms.IntegerField(min_value=1, initial=5)
+    window_seconds = forms.IntegerField(min_value=1, initial=300)
+    least_calls = forms.IntegerField(min_value=1, initial=10)
+    mode = forms.ChoiceField(choices=Mode.choices, initial=Mode.HOLD)
+    is_dry = forms.BooleanField(required=False, initial=True)
+
+    def clean_scope(self) -> tuple[str, str]:
+        scope_type, _, reference = self.cleaned_data["scope"].partition(":")
+        return scope_type, reference
 
 
 class LiftForm(forms.Form):

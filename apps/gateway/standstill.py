@@ -3,18 +3,22 @@
 import datetime as dt
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Count, Max, Q
 
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.gateway.covered import calls_covered, runs_covered
 from apps.gateway.models import CallState, ToolCall
-from apps.halts.above import Above, NamedRun, Restarts, Scoped
+from apps.halts.above import Above, NamedRun, Restarts, Scoped, Watch
+from apps.halts.models import Condition
 from apps.runs.models import Run, RunState
 from apps.runs.queries import runs_visible_to
 
 # Whoever stops something wants to know of the last hours; a full table is not searched for what was years ago.
 LOOKED_BACK = dt.timedelta(days=1)
+# A call that was on its way for longer than this counts for no rule.
+LONGEST_EXECUTION = dt.timedelta(hours=1)
+WENT_WRONG = (CallState.FAILED, CallState.OUTCOME_UNKNOWN)
 
 
 def named_run(actor: Actor, run_id: UUID, environment: str) -> NamedRun | None:
@@ -47,4 +51,32 @@ def restarts_in(scope: Scoped, environment: str) -> Restarts:
     )
 
 
-ABOVE = Above(run=named_run, executing=executing_in, last_admitted=last_admitted_in, restarts=restarts_in)
+def measured(watch: Watch) -> int:
+    """What the condition comes to: percent, or a number of calls."""
+    calls = ToolCall.objects.filter(
+        calls_covered(watch.scope), environment=watch.environment, finished_at__gte=watch.since
+    )
+    if watch.condition == Condition.DENIED_PER_MINUTE:
+        # asked for within the window, which the key of the table tells without an index of its own
+        return calls.filter(id__gte=_first_id_at(watch.since), state=CallState.DENIED).count()
+    executed = calls.filter(executing_at__gte=watch.since - LONGEST_EXECUTION)
+    ended = executed.filter(state__in=(CallState.SUCCEEDED, *WENT_WRONG))
+    if watch.condition == Condition.CONSECUTIVE_FAILURES:
+        last_success = ended.filter(state=CallState.SUCCEEDED).aggregate(last=Max("finished_at"))["last"]
+        failed = ended.filter(state__in=WENT_WRONG)
+        return (failed.filter(finished_at__gt=last_success) if last_success else failed).count()
+    counts = ended.aggregate(all=Count("id"), wrong=Count("id", filter=Q(state__in=WENT_WRONG)))
+    return 100 * counts["wrong"] // counts["all"] if counts["all"] >= max(1, watch.least_calls) else 0
+
+
+def _first_id_at(moment: dt.datetime) -> UUID:
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+ABOVE = Above(
+    run=named_run,
+    executing=executing_in,
+    last_admitted=last_admitted_in,
+    restarts=restarts_in,
+    measured=measured,
+)

@@ -43,16 +43,28 @@ class Restarts:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What a rule looks at: `condition` over the calls in the scope that ended after `since`."""
+
+    scope: Scoped
+    environment: str
+    condition: str
+    since: dt.datetime
+    least_calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class Above:
     """`run` finds a run that the actor may see. `executing`: the calls under way in the scope of an environment, asked
     under the exclusive lock. `last_admitted`: when the last call in it became executing. `restarts`: what waits for the
-    lift.
+    lift. `measured`: what a rule's condition comes to now.
     """
 
     run: Callable[[Actor, UUID, str], NamedRun | None]
     executing: Callable[[Scoped, str], list[UUID]]
     last_admitted: Callable[[Scoped, str], dt.datetime | None]
     restarts: Callable[[Scoped, str], Restarts]
+    measured: Callable[["Watch"], int]
 
 
 _registered: list[Above] = []

@@ -52,5 +52,17 @@ class HaltHeldAgain(HaltEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class HaltRuleFired(DomainEvent):
+    """A rule's condition is true. `halt_id` is "" for a dry rule, which placed nothing."""
+
+    rule: str
+    halt_id: str
+
+    @property
+    def subject(self) -> str:
+        return f"halt-rule:{self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
 class HaltExpired(HaltEvent):
     """Its time ran out: a stop goes on as a hold, any other has ended."""

@@ -196,3 +196,55 @@ class LiftRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.requested_by_name}: lift {self.halt_id}"
+
+
+class Condition(models.TextChoices):
+    ERROR_RATE = "error_rate", "Share of calls that failed, in percent"
+    CONSECUTIVE_FAILURES = "consecutive_failures", "Calls that failed one after the other"
+    DENIED_PER_MINUTE = "denied_per_minute", "Calls denied by policy within a minute"
+
+
+class HaltRule(models.Model):
+    """When the product places a halt by itself. A change is a new version; what a version says never changes.
+
+    `window_seconds` is how far back it looks, `least_calls` how many calls an error rate needs to say anything. A dry
+    rule writes down what it would have done. `fired_at` is when it last found its condition true.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    slug = models.SlugField()
+    version = models.PositiveIntegerField()
+    scope_type = models.CharField(max_length=20, choices=Scope.choices)
+    scope_id = models.UUIDField()
+    scope_name = models.CharField(max_length=200)
+    environment = models.CharField(max_length=20, choices=Environment.choices)
+    condition = models.CharField(max_length=30, choices=Condition.choices)
+    threshold = models.PositiveIntegerField()
+    window_seconds = models.PositiveIntegerField()
+    least_calls = models.PositiveIntegerField(default=10)
+    mode = models.CharField(max_length=10, choices=Mode.choices)
+    is_dry = models.BooleanField(default=True)
+    made_by = models.CharField(max_length=160)
+    made_by_name = models.CharField(max_length=200)
+    made_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+    fired_at = models.DateTimeField(null=True)
+
+    # a rule watches a process, an agent or a tool
+    scope_agent_id = None
+    scope_text = ""
+    scope_process_id = None
+
+    class Meta:
+        ordering = ["slug", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["slug", "version"], name="halt_rule_version_once"),
+            models.UniqueConstraint(fields=["slug"], name="one_current_halt_rule", condition=models.Q(retired_at=None)),
+            models.CheckConstraint(
+                name="halt_rule_watches_one_thing",
+                condition=models.Q(scope_type__in=[Scope.PROCESS, Scope.AGENT, Scope.TOOL]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slug}@{self.version}"

@@ -7,7 +7,7 @@ from django.db.models import Exists, Q, QuerySet
 
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
-from apps.halts.models import Halt, Mode, Scope
+from apps.halts.models import Halt, HaltRule, Mode, Scope
 from apps.registry.queries import agents_visible_to, processes_visible_to, tools_visible_to
 
 
@@ -99,6 +99,18 @@ def halt_for(actor: Actor, halt_id: UUID, *, lock: bool = False) -> Halt:
     if halt is None:
         raise NotFound("halt.not_found", "There is no such halt.")
     return halt
+
+
+def rules_visible_to(actor: Actor) -> QuerySet[HaltRule]:
+    """Rules in force, seen by people who see what they watch."""
+    if actor.is_agent:
+        return HaltRule.objects.none()
+    seen = (
+        Q(scope_type=Scope.PROCESS, scope_id__in=processes_visible_to(actor).values("id"))
+        | Q(scope_type=Scope.AGENT, scope_id__in=agents_visible_to(actor).values("id"))
+        | Q(scope_type=Scope.TOOL, scope_id__in=tools_visible_to(actor).values("id"))
+    )
+    return HaltRule.objects.filter(seen, retired_at=None)
 
 
 def is_in_force(halt: Halt) -> bool:

@@ -11,7 +11,7 @@ from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.core.ids import parse_uuid
 from apps.halts.above import Scoped, above
-from apps.halts.models import Halt, Scope
+from apps.halts.models import Halt, HaltRule, Scope
 from apps.registry.models import Agent, Connector, Process, Tool
 from apps.registry.queries import agents_visible_to, processes_visible_to, tools_visible_to
 
@@ -77,6 +77,13 @@ def target_of(halt: Halt) -> Target:
         processes={},
     )
     target.processes.update(_processes_touched(target, halt.environment))
+    return target
+
+
+def target_of_rule(rule: HaltRule) -> Target:
+    """What a rule watches."""
+    target = Target(scope_type=Scope(rule.scope_type), name=rule.scope_name, scope_id=rule.scope_id, processes={})
+    target.processes.update(_processes_touched(target, rule.environment))
     return target
 
 

@@ -19,3 +19,9 @@ def watch_halts() -> None:
     """
     services.finish_ramps()
     services.tell_expired_halts()
+
+
+@shared_task
+def watch_rules() -> None:
+    """Every ten seconds."""
+    services.watch_rules()

@@ -157,6 +157,18 @@ class Scene:
         halts.lift_halt(actor=actor("priya"), halt_id=halt_id, reason="Found and fixed")
         return halt_id
 
+    @cached_property
+    def rule(self) -> str:
+        text = halts.RuleText(
+            scope_type="agent",
+            scope_reference="writer",
+            environment="production",
+            condition="consecutive_failures",
+            threshold=5,
+            window_seconds=300,
+        )
+        return halts.set_rule(actor=actor("priya"), slug="failing-writer", text=text).slug
+
     def place_halt(self, scope_type: str, reference: str) -> UUID:
         return halts.place_halt(
             actor=actor("omar"),
@@ -280,6 +292,16 @@ OUTSIDE = {
     "payload_sha256": "b" * 64,
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
+RULE = {
+    "slug": "failing",
+    "environment": "production",
+    "condition": "consecutive_failures",
+    "threshold": 5,
+    "window_seconds": 300,
+    "least_calls": 10,
+    "mode": "hold",
+    "is_dry": True,
+}
 LIFT = {"reason": "Found and fixed"}
 
 
@@ -343,6 +365,7 @@ BODIES: dict[str, Any] = {
     "POST /inbox/{approval}/edit/": _edit_form,
     "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
+    "POST /halts/rules/": {**RULE, "scope": "agent:writer"},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,
     "POST /halts/{wide_halt}/lift/": LIFT,
@@ -367,6 +390,7 @@ BODIES: dict[str, Any] = {
     },
     "POST /api/v1/external-approvals/{consented}/claim": {"payload_sha256": "b" * 64},
     "POST /api/v1/halts": {**HALT, "scope": {"type": "agent", "id": "writer"}},
+    "POST /api/v1/halt-rules": {**RULE, "scope": {"type": "agent", "id": "writer"}},
     "POST /api/v1/halts/{halt}/lift": LIFT,
     "POST /api/v1/halts/{mesh_halt}/lift": LIFT,
     "POST /api/v1/halts/{wide_halt}/lift": LIFT,

@@ -4,9 +4,11 @@ from apps.halts.services.expiry import tell_expired_halts
 from apps.halts.services.lifting import lift_halt, may_lift
 from apps.halts.services.placing import DEFAULT_DURATION, may_place, place_halt
 from apps.halts.services.ramping import answer_lift_request, finish_ramps, hold_again
+from apps.halts.services.rules import RuleText, retire_rule, set_rule, watch_rules
 
 __all__ = [
     "DEFAULT_DURATION",
+    "RuleText",
     "answer_lift_request",
     "finish_ramps",
     "hold_again",
@@ -14,5 +16,8 @@ __all__ = [
     "may_lift",
     "may_place",
     "place_halt",
+    "retire_rule",
+    "set_rule",
     "tell_expired_halts",
+    "watch_rules",
 ]
