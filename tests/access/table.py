@@ -6,8 +6,8 @@ writer's and wait for finance, `asked` is a call of the writer that Felix wants 
 `mesh_halt` on everything, `wide_halt` is on its process and so is `lifting_halt`, which Priya wants lifted, `rule`
 watches the writer, `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one
 that Felix wants changed and `consented` one that he approved, `held` one that Dana approved just now, `token` is
-Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's,
-`limit` a line of its table, `delegation` is from Dana to Felix. `script` is Dana's personal token.
+Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the
+writer's, `limit` a line of its table, `delegation` is from Dana to Felix. `script` is Dana's personal token.
 """
 
 from dataclasses import dataclass
