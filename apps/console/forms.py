@@ -60,5 +60,13 @@ class HaltRuleForm(forms.Form):
         return scope_type, reference
 
 
+class HaltDrillForm(forms.Form):
+    """Now, unless a time is given (in UTC)."""
+
+    agent = forms.CharField(max_length=120, error_messages={"required": "Choose an agent."})
+    planned_for = forms.DateTimeField(required=False)
+    every_days = forms.IntegerField(min_value=0, max_value=366, required=False)
+
+
 class LiftForm(forms.Form):
     reason = forms.CharField(max_length=500, error_messages={"required": "Say why it is safe to start again."})

@@ -9,8 +9,8 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.gateway.covered import calls_covered, runs_covered
 from apps.gateway.models import CallState, ToolCall
-from apps.halts.above import Above, NamedRun, Restarts, Scoped, Watch
-from apps.halts.models import Condition
+from apps.halts.above import Above, NamedRun, Observed, Restarts, Scoped, Watch
+from apps.halts.models import Condition, Halt
 from apps.runs.models import Run, RunState
 from apps.runs.queries import runs_visible_to
 
@@ -69,6 +69,17 @@ def measured(watch: Watch) -> int:
     return 100 * counts["wrong"] // counts["all"] if counts["all"] >= max(1, watch.least_calls) else 0
 
 
+def observed(halt: Halt) -> Observed:
+    """Admissions are compared with the last one before the halt: both are by the clocks of the nodes that took them."""
+    calls = ToolCall.objects.filter(calls_covered(halt), environment=halt.environment)
+    since = halt.last_admitted_at or halt.placed_at
+    later = calls.filter(executing_at__gt=since).exclude(id__in=halt.executing_calls)
+    if halt.lifted_at is not None:
+        later = later.filter(executing_at__lt=halt.lifted_at)
+    tried = calls.filter(id__gte=_first_id_at(halt.placed_at - LONGEST_EXECUTION), halt_id=halt.id)
+    return Observed(turned_away_count=tried.count(), got_through_count=later.count())
+
+
 def _first_id_at(moment: dt.datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
@@ -79,4 +90,5 @@ ABOVE = Above(
     last_admitted=last_admitted_in,
     restarts=restarts_in,
     measured=measured,
+    observed=observed,
 )

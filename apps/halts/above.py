@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from apps.core.actor import Actor
+from apps.halts.models import Halt
 
 
 class Scoped(Protocol):
@@ -54,17 +55,27 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What happened to calls in a halt's scope since it was placed."""
+
+    turned_away_count: int
+    got_through_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Above:
     """`run` finds a run that the actor may see. `executing`: the calls under way in the scope of an environment, asked
     under the exclusive lock. `last_admitted`: when the last call in it became executing. `restarts`: what waits for the
     lift. `measured`: what a rule's condition comes to now.
+    `observed`: what became of calls under a halt.
     """
 
     run: Callable[[Actor, UUID, str], NamedRun | None]
     executing: Callable[[Scoped, str], list[UUID]]
     last_admitted: Callable[[Scoped, str], dt.datetime | None]
     restarts: Callable[[Scoped, str], Restarts]
-    measured: Callable[["Watch"], int]
+    measured: Callable[[Watch], int]
+    observed: Callable[[Halt], Observed]
 
 
 _registered: list[Above] = []

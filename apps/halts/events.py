@@ -64,5 +64,17 @@ class HaltRuleFired(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class HaltDrillFinished(DomainEvent):
+    """A drill is over; its row says what it showed."""
+
+    drill_id: str
+    got_through_count: int
+
+    @property
+    def subject(self) -> str:
+        return f"halt-drill:{self.drill_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class HaltExpired(HaltEvent):
     """Its time ran out: a stop goes on as a hold, any other has ended."""

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from apps.approvals.models import Approval
 from apps.core.ids import uuid7
-from apps.registry.models import Environment
+from apps.registry.models import Agent, Environment
 
 
 class Scope(models.TextChoices):
@@ -248,3 +248,52 @@ class HaltRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.slug}@{self.version}"
+
+
+class HaltDrill(models.Model):
+    """One trial of the stop on a canary agent: planned, carried out, kept as evidence.
+
+    `got_through_count` is how many calls in the scope became executing after the halt had answered, which must be none;
+    `turned_away_count` how many tried, without which the trial shows little.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+")
+    planned_for = models.DateTimeField()
+    every_days = models.PositiveSmallIntegerField(default=0, help_text="0: once")
+    scheduled_by = models.CharField(max_length=160)
+    scheduled_by_name = models.CharField(max_length=200)
+    scheduled_at = models.DateTimeField()
+    cancelled_at = models.DateTimeField(null=True)
+    halt = models.OneToOneField(Halt, on_delete=models.PROTECT, null=True, related_name="drill")
+    time_to_stop_ms = models.PositiveIntegerField(null=True)
+    turned_away_count = models.PositiveIntegerField(null=True)
+    got_through_count = models.PositiveIntegerField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["planned_for"],
+                name="halt_drill_open",
+                condition=models.Q(finished_at=None, cancelled_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Drill on {self.agent}"
+
+    @property
+    def is_planned(self) -> bool:
+        return self.halt_id is None and self.cancelled_at is None
+
+    @property
+    def outcome(self) -> str:
+        if self.cancelled_at is not None:
+            return "Cancelled"
+        if self.finished_at is None:
+            return "Under way" if self.halt_id else "Planned"
+        if self.got_through_count:
+            return "Failed: a call got through"
+        return "Held" if self.turned_away_count else "Held, but no call came"

@@ -7,7 +7,7 @@ from django.db.models import Exists, Q, QuerySet
 
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
-from apps.halts.models import Halt, HaltRule, Mode, Scope
+from apps.halts.models import Halt, HaltDrill, HaltRule, Mode, Scope
 from apps.registry.queries import agents_visible_to, processes_visible_to, tools_visible_to
 
 
@@ -111,6 +111,14 @@ def rules_visible_to(actor: Actor) -> QuerySet[HaltRule]:
         | Q(scope_type=Scope.TOOL, scope_id__in=tools_visible_to(actor).values("id"))
     )
     return HaltRule.objects.filter(seen, retired_at=None)
+
+
+def drills_visible_to(actor: Actor) -> QuerySet[HaltDrill]:
+    """Drills on agents that the person may see, newest first."""
+    if actor.is_agent:
+        return HaltDrill.objects.none()
+    seen = HaltDrill.objects.filter(agent__in=agents_visible_to(actor))
+    return seen.select_related("agent__process", "halt")
 
 
 def is_in_force(halt: Halt) -> bool:

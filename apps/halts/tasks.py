@@ -15,10 +15,11 @@ def answer_lift_request(request_id: str) -> None:
 @shared_task
 def watch_halts() -> None:
     """Every few seconds: ramps that have come to their end, requests to lift whose news was lost, halts whose time ran
-    out.
+    out, drills that are due.
     """
     services.finish_ramps()
     services.tell_expired_halts()
+    services.carry_out_drills()
 
 
 @shared_task

@@ -169,6 +169,10 @@ class Scene:
         )
         return halts.set_rule(actor=actor("priya"), slug="failing-writer", text=text).slug
 
+    @cached_property
+    def drill(self) -> UUID:
+        return halts.schedule_drill(actor=actor("omar"), agent="writer", planned_for=_in_an_hour()).id
+
     def place_halt(self, scope_type: str, reference: str) -> UUID:
         return halts.place_halt(
             actor=actor("omar"),
@@ -366,6 +370,7 @@ BODIES: dict[str, Any] = {
     "POST /inbox/second-looks/{look}/opinion/": {"opinion": "agree"},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
     "POST /halts/rules/": {**RULE, "scope": "agent:writer"},
+    "POST /halts/drills/": {"agent": "writer", "every_days": 7},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,
     "POST /halts/{wide_halt}/lift/": LIFT,
@@ -391,6 +396,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/external-approvals/{consented}/claim": {"payload_sha256": "b" * 64},
     "POST /api/v1/halts": {**HALT, "scope": {"type": "agent", "id": "writer"}},
     "POST /api/v1/halt-rules": {**RULE, "scope": {"type": "agent", "id": "writer"}},
+    "POST /api/v1/halt-drills": lambda scene: {"agent": "writer", "planned_for": _in_an_hour().isoformat()},
     "POST /api/v1/halts/{halt}/lift": LIFT,
     "POST /api/v1/halts/{mesh_halt}/lift": LIFT,
     "POST /api/v1/halts/{wide_halt}/lift": LIFT,

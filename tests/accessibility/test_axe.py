@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from apps.approvals import services as approvals
 from apps.approvals.models import Approval, ApprovalState
+from apps.core import clock
 from apps.core.actor import system_actor
 from apps.halts import services as halts
 from tests.accessibility.looking import DESK, HEIGHT, Looker
@@ -168,6 +169,9 @@ def test_pages_with_halts_in_force(looker: Looker, writer: Robot, erp: FakeErp) 
         looker.at(f"/halts/touched/?scope=process:order-to-cash&what={what}")
     looker.at("/halts/touched/?scope=tool:erp.open_ticket&what=executing", name="nothing behind a number")
     looker.at("/halts/rules/", name="rules of who may not set any")
+    looker.at("/halts/drills/", name="no drill yet")
+    halts.schedule_drill(actor=actor("omar"), agent="writer", planned_for=clock.now(), every_days=7)
+    looker.at("/halts/drills/")
     looker.sign_in("priya")
     looker.at("/halts/rules/")
     text = halts.RuleText(

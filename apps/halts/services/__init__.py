@@ -1,5 +1,6 @@
 """The acts on halts."""
 
+from apps.halts.services.drills import cancel_drill, carry_out_drills, schedule_drill
 from apps.halts.services.expiry import tell_expired_halts
 from apps.halts.services.lifting import lift_halt, may_lift
 from apps.halts.services.placing import DEFAULT_DURATION, may_place, place_halt
@@ -10,6 +11,8 @@ __all__ = [
     "DEFAULT_DURATION",
     "RuleText",
     "answer_lift_request",
+    "cancel_drill",
+    "carry_out_drills",
     "finish_ramps",
     "hold_again",
     "lift_halt",
@@ -17,6 +20,7 @@ __all__ = [
     "may_place",
     "place_halt",
     "retire_rule",
+    "schedule_drill",
     "set_rule",
     "tell_expired_halts",
     "watch_rules",
