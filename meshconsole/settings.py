@@ -237,6 +237,8 @@ CELERY_BEAT_SCHEDULE = {
     "resume-bulk-votes": _job("approvals.tasks.resume_bulk_votes", 5),
     "keep-clocks": _job("gateway.tasks.keep_clocks", 5),
     "sweep-external-approvals": _job("external.tasks.sweep_external_approvals", 5),
+    "watch-halts": _job("halts.tasks.watch_halts", 5),
+    "watch-halt-rules": _job("halts.tasks.watch_rules", 10),
     "heartbeat": _job("core.tasks.beat_heart", 5),
     "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
     "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halts
+from apps.api import budgets, halt_rules, halts
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -14,6 +14,11 @@ urlpatterns = [
     path("api/v1/", include("apps.external.api_urls")),
     path("api/v1/", include("apps.approvals.api_urls")),
     path("api/v1/halts", halts.Halts.as_view(), name="api-halts"),
+    path("api/v1/halt-rules", halt_rules.HaltRules.as_view(), name="api-halt-rules"),
+    path("api/v1/halt-rules/<slug:slug>/retire", halt_rules.HaltRuleRetire.as_view(), name="api-halt-rule-retire"),
+    path("api/v1/halt-drills", halt_rules.HaltDrills.as_view(), name="api-halt-drills"),
+    path("api/v1/halt-drills/<uuid:drill_id>/cancel", halt_rules.HaltDrillCancel.as_view(), name="api-drill-cancel"),
+    path("api/v1/halts/preview", halts.HaltPreviewView.as_view(), name="api-halt-preview"),
     path("api/v1/halts/<uuid:halt_id>", halts.HaltDetail.as_view(), name="api-halt"),
     path("api/v1/halts/<uuid:halt_id>/lift", halts.HaltLift.as_view(), name="api-halt-lift"),
     path("api/v1/budgets", budgets.Budgets.as_view(), name="api-budgets"),
@@ -24,6 +29,7 @@ urlpatterns = [
     path("api/v1/usage", budgets.UsageReports.as_view(), name="api-usage"),
     path("api/v1/run-holds", budgets.RunHolds.as_view(), name="api-run-holds"),
     path("api/v1/run-holds/<uuid:hold_id>/release", budgets.RunHoldRelease.as_view(), name="api-run-hold-release"),
+    path("api/v1/halts/<uuid:halt_id>/hold", halts.HaltHold.as_view(), name="api-halt-hold"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

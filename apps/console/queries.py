@@ -14,6 +14,9 @@ from apps.registry.models import Agent
 from apps.registry.permissions import AUDIT, HALT
 from apps.registry.queries import agents_visible_to, processes_where
 
+# Scopes that hold all that an agent does.
+WHOLE_AGENTS = (Scope.MESH, Scope.BUSINESS_UNIT, Scope.PROCESS, Scope.AGENT)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
@@ -39,7 +42,7 @@ def agent_rows(actor: Actor) -> list[AgentRow]:
     open_calls = ToolCall.objects.filter(agent__in=agents, state__in=OPEN_STATES)
     for agent_id, state, count in open_calls.values_list("agent", "state").annotate(count=Count("id")):
         counts[agent_id][state] = count
-    halts = list(Halt.objects.in_force().exclude(scope_type=Scope.TOOL))
+    halts = list(Halt.objects.in_force().filter(scope_type__in=WHOLE_AGENTS))
     haltable = set(processes_where(actor, HALT).values_list("id", flat=True))
     return [
         AgentRow(
@@ -57,6 +60,8 @@ def agent_rows(actor: Actor) -> list[AgentRow]:
 def _covers(halt: Halt, agent: Agent) -> bool:
     if halt.environment != agent.environment:
         return False
+    if halt.scope_type == Scope.BUSINESS_UNIT:
+        return halt.scope_text == agent.process.business_unit
     return halt.scope_type == Scope.MESH or halt.scope_id in (agent.id, agent.process_id)
 
 

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.console.views import budgets, halts, lists
+from apps.console.views import budgets, halt_drills, halt_rules, halts, lists
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox", http_method_names=["get", "head"]), name="home"),
@@ -22,5 +22,11 @@ urlpatterns = [
     path("halts/", halts.halts, name="halts"),
     path("halts/new/", halts.halt_panel, name="halt-new"),
     path("halts/<uuid:halt_id>/", halts.halt, name="halt"),
+    path("halts/rules/", halt_rules.rules, name="halt-rules"),
+    path("halts/rules/<slug:slug>/retire/", halt_rules.retire, name="halt-rule-retire"),
+    path("halts/drills/", halt_drills.drills, name="halt-drills"),
+    path("halts/drills/<uuid:drill_id>/cancel/", halt_drills.cancel, name="halt-drill-cancel"),
+    path("halts/touched/", halts.touched, name="halt-touched"),
+    path("halts/<uuid:halt_id>/hold/", halts.hold, name="halt-hold"),
     path("halts/<uuid:halt_id>/lift/", halts.lift, name="halt-lift"),
 ]

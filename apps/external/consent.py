@@ -70,6 +70,11 @@ def _person_behind(username: str) -> UUID | None:
     return person_id
 
 
+def person_named(username: str) -> UUID | None:
+    """Who is meant, active or not: what halts the work for a person outlives their account."""
+    return User.objects.filter(username=username).values_list("id", flat=True).first() if username else None
+
+
 def _check_callback(url: str) -> None:
     """Form alone: where the name leads is looked at each time something is sent."""
     if not url:

@@ -10,14 +10,15 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.external.models import ExternalRequest
+from apps.gateway.covered import outside_covered
 from apps.gateway.services.release import LEAST_VALIDITY
-from apps.halts.models import Halt, Scope
+from apps.halts.models import Halt
 from apps.registry.queries import processes_visible_to
 
 
 def external_requests_visible_to(actor: Actor) -> QuerySet[ExternalRequest]:
     """An agent sees its own requests; a person those of the processes they see."""
-    requests = ExternalRequest.objects.select_related("agent", "process", "approval__external_version")
+    requests = ExternalRequest.objects.select_related("agent__process", "process", "approval__external_version")
     if actor.is_agent:
         return requests.filter(agent_id=actor.known_id)
     return requests.filter(process__in=processes_visible_to(actor))
@@ -54,19 +55,15 @@ def standing_votes(approval: Approval) -> list[Vote]:
 
 
 def requests_under(halt: Halt) -> QuerySet[ExternalRequest]:
-    """What a stop ends: requests in its scope that are older than it and could still be claimed, now or later. A tool
-    is ours to call, so a stop of one covers nothing here.
+    """What a stop ends: requests in its scope that are older than it and could still be claimed, now or later. A tool,
+    connector or run is ours, so a stop of one covers nothing here.
     """
-    if halt.scope_type == Scope.TOOL:
-        return ExternalRequest.objects.none()
-    fields = {Scope.PROCESS: "process_id", Scope.AGENT: "agent_id"}
-    covered = Q() if halt.scope_type == Scope.MESH else Q(**{fields[Scope(halt.scope_type)]: halt.scope_id})
     now = clock.now()
     is_claimable = Q(approval__state=ApprovalState.APPROVED) & (
         Q(approval__expires_at__gte=now) | Q(approval__resolved_at__gte=now - LEAST_VALIDITY)
     )
     return ExternalRequest.objects.filter(
-        covered,
+        outside_covered(halt),
         is_claimable | Q(approval__state__in=OPEN_STATES),
         environment=halt.environment,
         requested_at__lt=halt.placed_at,

@@ -10,8 +10,11 @@ class GatewayConfig(AppConfig):
         from apps.core import outbox
         from apps.gateway.handlers import HANDLERS
         from apps.gateway.queries import compensated_calls
+        from apps.gateway.standstill import ABOVE
         from apps.gateway.subject import TOOL_CALL
+        from apps.halts import above
 
+        above.register(ABOVE)
         outbox.register(HANDLERS)
         subjects.register(TOOL_CALL)
         hygiene.register_undone(TOOL_CALL.name, compensated_calls)

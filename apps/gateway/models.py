@@ -2,6 +2,7 @@
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from apps.accounts.models import User
@@ -120,6 +121,8 @@ class ToolCall(models.Model):
             models.Index(fields=["deadline_at"], name="call_overdue", condition=models.Q(state="executing")),
             models.Index(fields=["process", "id"], name="call_unknown", condition=models.Q(state="outcome_unknown")),
             models.Index(fields=["process", "-id"], name="call_process"),
+            # for "last call admitted": tiny, and written once per block of the table
+            BrinIndex(fields=["executing_at"], name="call_executing_at", autosummarize=True),
             models.Index(fields=["run", "id"], name="call_run"),
             models.Index(fields=["entity_type", "entity_id"], name="call_entity"),
             models.Index(

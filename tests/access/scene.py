@@ -170,6 +170,32 @@ class Scene:
     def mesh_halt(self) -> UUID:
         return self.place_halt("mesh", "")
 
+    @cached_property
+    def wide_halt(self) -> UUID:
+        return self.place_halt("process", "order-to-cash")
+
+    @cached_property
+    def lifting_halt(self) -> UUID:
+        halt_id = self.place_halt("process", "order-to-cash")
+        halts.lift_halt(actor=actor("priya"), halt_id=halt_id, reason="Found and fixed")
+        return halt_id
+
+    @cached_property
+    def rule(self) -> str:
+        text = halts.RuleText(
+            scope_type="agent",
+            scope_reference="writer",
+            environment="production",
+            condition="consecutive_failures",
+            threshold=5,
+            window_seconds=300,
+        )
+        return halts.set_rule(actor=actor("priya"), slug="failing-writer", text=text).slug
+
+    @cached_property
+    def drill(self) -> UUID:
+        return halts.schedule_drill(actor=actor("omar"), agent="writer", planned_for=_in_an_hour()).id
+
     def place_halt(self, scope_type: str, reference: str) -> UUID:
         return halts.place_halt(
             actor=actor("omar"),
@@ -324,6 +350,16 @@ HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
 FINDING = {"finding": "happened", "words": "In the ledger of today", "reference": "CM-17"}
 BUDGET = {"environment": "production", "measure": "money", "window": "day", "currency": "EUR", "reason": "The board"}
 RATE = {"environment": "production", "capacity": 5, "refill_per_second": 0.5}
+RULE = {
+    "slug": "failing",
+    "environment": "production",
+    "condition": "consecutive_failures",
+    "threshold": 5,
+    "window_seconds": 300,
+    "least_calls": 10,
+    "mode": "hold",
+    "is_dry": True,
+}
 LIFT = {"reason": "Found and fixed"}
 
 
@@ -402,8 +438,11 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/rates/{rate}/end": LIFT,
     "POST /api/v1/usage": {"key": "model-1", "model": "m", "tokens": 1200, "cost": None},
     "POST /halts/": {**HALT, "scope": "agent:writer"},
+    "POST /halts/rules/": {**RULE, "scope": "agent:writer"},
+    "POST /halts/drills/": {"agent": "writer", "every_days": 7},
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,
+    "POST /halts/{wide_halt}/lift/": LIFT,
     "POST /oauth/token": _client_credentials,
     "POST /api/v1/tool-calls": CALL,
     "POST /api/v1/authorize": CALL,
@@ -425,7 +464,10 @@ BODIES: dict[str, Any] = {
     },
     "POST /api/v1/external-approvals/{consented}/claim": {"payload_sha256": "b" * 64},
     "POST /api/v1/halts": {**HALT, "scope": {"type": "agent", "id": "writer"}},
+    "POST /api/v1/halt-rules": {**RULE, "scope": {"type": "agent", "id": "writer"}},
+    "POST /api/v1/halt-drills": lambda scene: {"agent": "writer", "planned_for": _in_an_hour().isoformat()},
     "POST /api/v1/halts/{halt}/lift": LIFT,
     "POST /api/v1/halts/{mesh_halt}/lift": LIFT,
+    "POST /api/v1/halts/{wide_halt}/lift": LIFT,
     "POST /api/v1/tokens": {"name": "script", "days": 7},
 }

@@ -9,6 +9,13 @@ Felix approved, `external` is a request of the writer from outside,
 `token` is Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is
 the writer's, `limit` a line of its table, `endpoint` that of the system all work with, `delegation` is from Dana to
 Felix. `script` is Dana's personal token.
+writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt` is on the writer and
+`mesh_halt` on everything, `wide_halt` is on its process and so is `lifting_halt`, which Priya wants lifted, `rule`
+watches the writer and `drill` tries it, `look` is at what Felix approved, `external` is a request of the writer from
+outside, `returned` one that Felix wants changed and `consented` one that he approved, `held` one that Dana approved
+just now, `token` is Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs.
+`process` is the writer's, `limit` a line of its table, `delegation` is from Dana to Felix. `script` is Dana's personal
+token.
 """
 
 from dataclasses import dataclass
@@ -85,6 +92,16 @@ GET    /halts/{halt}/                               in   200   200   200   200  
 GET    /halts/{mesh_halt}/                          in   200   200   200   200   200   200   200      in    in      in
 POST   /halts/{halt}/lift/                          in   403   403   302   403   302   403   404      in    in      in
 POST   /halts/{mesh_halt}/lift/                     in   403   403   403   403   403   403   403      in    in      in
+GET    /halts/touched/                              in   200   200   200   200   200   200   200      in    in      in
+GET    /halts/touched/?scope=agent:writer           in   200   200   200   200   200   200   404      in    in      in
+POST   /halts/{wide_halt}/lift/                     in   403   403   302   403   302   403   404      in    in      in
+POST   /halts/{lifting_halt}/hold/                  in   403   403   302   403   302   403   404      in    in      in
+GET    /halts/rules/                                in   200   200   200   200   200   200   200      in    in      in
+POST   /halts/rules/                                in   403   403   403   403   302   403   404      in    in      in
+POST   /halts/rules/{rule}/retire/                  in   403   403   403   403   302   403   404      in    in      in
+GET    /halts/drills/                               in   200   200   200   200   200   200   200      in    in      in
+POST   /halts/drills/                               in   403   403   302   403   302   403   404      in    in      in
+POST   /halts/drills/{drill}/cancel/                in   403   403   302   403   302   403   404      in    in      in
 GET    /settings/                                   in   200   200   200   200   200   200   200      in    in      in
 GET    /settings/absence/                           in   200   200   200   200   200   200   200      in    in      in
 POST   /settings/absence/                           in   303   303   403   403   403   403   403      in    in      in
@@ -168,6 +185,15 @@ POST   /api/v1/rates/{rate}/end                    401   403   403   403   403  
 POST   /api/v1/usage                               401   403   403   403   403   403   403   403     201   201     403
 GET    /api/v1/run-holds                           401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/run-holds/{run_hold}/release        401   403   403   200   403   200   403   404     403   403     403
+GET    /api/v1/halts/preview?scope=mesh&environment=production 401 200 200 200 200 200 200   200     403   403     200
+POST   /api/v1/halts/{wide_halt}/lift              401   403   403   202   403   202   403   404     403   403     403
+POST   /api/v1/halts/{lifting_halt}/hold           401   403   403   200   403   200   403   404     403   403     403
+GET    /api/v1/halt-rules                          401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/halt-rules                          401   403   403   403   403   201   403   404     403   403     403
+POST   /api/v1/halt-rules/{rule}/retire            401   403   403   403   403   200   403   404     403   403     403
+GET    /api/v1/halt-drills                         401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/halt-drills                         401   403   403   201   403   201   403   404     403   403     403
+POST   /api/v1/halt-drills/{drill}/cancel          401   403   403   200   403   200   403   404     403   403     403
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404

@@ -7,6 +7,8 @@ from playwright.sync_api import Page, expect
 
 from apps.approvals import services as approvals
 from apps.approvals.models import Approval, ApprovalState
+from apps.core import clock
+from apps.core.actor import system_actor
 from apps.halts import services as halts
 from tests.accessibility.looking import DESK, HEIGHT, Looker
 from tests.conftest import Robot, actor, parked, settle_news
@@ -162,6 +164,42 @@ def test_pages_with_halts_in_force(looker: Looker, writer: Robot, erp: FakeErp) 
     expect(looker.page.get_by_role("dialog")).to_be_visible()
     looker.look("the halt panel as a sheet")
     looker.at("/halts/new/?scope=agent:writer", name="the halt panel as a page")
+    looker.at("/halts/new/?scope=counterparty&reference=planet:mars", name="a counterparty that is not there")
+    for what in ("agents", "runs", "executing", "waiting"):
+        looker.at(f"/halts/touched/?scope=process:order-to-cash&what={what}")
+    looker.at("/halts/touched/?scope=tool:erp.open_ticket&what=executing", name="nothing behind a number")
+    looker.at("/halts/rules/", name="rules of who may not set any")
+    looker.at("/halts/drills/", name="no drill yet")
+    halts.schedule_drill(actor=actor("omar"), agent="writer", planned_for=clock.now(), every_days=7)
+    looker.at("/halts/drills/")
+    looker.sign_in("priya")
+    looker.at("/halts/rules/")
+    text = halts.RuleText(
+        scope_type="agent",
+        scope_reference="writer",
+        environment="production",
+        condition="error_rate",
+        threshold=30,
+        window_seconds=300,
+    )
+    halts.set_rule(actor=actor("priya"), slug="failing-writer", text=text)
+    looker.at("/halts/rules/", name="a rule")
+    looker.sign_in("omar")
+    wide = _halt("process", "order-to-cash")
+    looker.at(f"/halts/{wide.id}/", name="a wide halt")
+    halts.lift_halt(actor=actor("priya"), halt_id=wide.id, reason="Found and fixed")
+    looker.at(f"/halts/{wide.id}/", name="a wide halt that somebody wants lifted")
+    wish = wide.lift_requests.get()
+    looker.sign_in("dana")
+    looker.at(f"/inbox/{wish.approval_id}/", name="the card of a lift")
+    approvals.cast_vote(
+        actor=actor("dana"), approval_id=wish.approval_id, verdict="approve", digest=wish.approval.digest
+    )
+    halts.answer_lift_request(wish.id)
+    looker.sign_in("omar")
+    looker.at(f"/halts/{wide.id}/", name="a ramp")
+    halts.hold_again(actor=actor("omar"), halt_id=wide.id)
+    halts.lift_halt(actor=system_actor("tests"), halt_id=wide.id, reason="Over")
 
     placed = [_halt(scope, reference) for scope, reference in (("mesh", ""), ("agent", "writer"), ("tool", "erp.find"))]
     halts.lift_halt(actor=actor("omar"), halt_id=placed[1].id, reason="Found and fixed")

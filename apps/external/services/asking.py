@@ -51,7 +51,7 @@ def request_external_approval(*, agent: Agent, credential: AgentCredential, acto
     try:
         with transaction.atomic():
             locks.take_shared(locks.HALTS)
-            refuse_under_halt(agent)
+            refuse_under_halt(agent, on_behalf_of=meaning.on_behalf_of)
             return _write(agent, credential, actor, ask, meaning)
     except IntegrityError as error:
         if ONE_REQUEST_PER_KEY not in str(error):
@@ -81,7 +81,7 @@ def revise_external_approval(*, credential: AgentCredential, actor: Actor, reque
             )
         if request.state != ApprovalState.CHANGES_REQUESTED or approval.state != ApprovalState.CHANGES_REQUESTED:
             raise Conflict("external.not_your_turn", "Nobody asked for another version of this.", state=request.state)
-        refuse_under_halt(request.agent)
+        refuse_under_halt(request.agent, on_behalf_of=meaning.on_behalf_of)
         return _write_version(credential, actor, request, approval, ask, meaning)
 
 

@@ -8,11 +8,11 @@ from apps.approvals.models import ApprovalState
 from apps.core import clock, locks, outbox
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, MeshError
-from apps.external.consent import binding_digest
+from apps.external.consent import binding_digest, person_named
 from apps.external.events import ExternalApprovalClaimed
 from apps.external.models import ExternalRequest
 from apps.external.queries import external_request_for, valid_until
-from apps.external.requests import from_stored
+from apps.external.requests import ExternalAsk, from_stored
 from apps.external.services.standstill import refuse_under_halt
 from apps.external.telling import record_request
 from apps.vault import services as vault
@@ -26,9 +26,9 @@ def claim_external_approval(*, actor: Actor, request_id: UUID, payload_sha256: s
         locks.take_shared(locks.HALTS)
         request = external_request_for(actor, request_id)
         _check_state(request)
-        _check_digests(request, payload_sha256)
+        ask = _checked_ask(request, payload_sha256)
         _check_age(request)
-        refuse_under_halt(request.agent, request=request)
+        refuse_under_halt(request.agent, on_behalf_of=person_named(ask.on_behalf_of), request=request)
         now = clock.now()
         if not ExternalRequest.objects.filter(id=request.id, claimed_at=None, cancelled_at=None, halted_at=None).update(
             claimed_at=now
@@ -53,18 +53,22 @@ def _over(request: ExternalRequest) -> MeshError:
     return Conflict("external.not_approved", "Nobody may carry this out: it is not approved.", state=request.state)
 
 
-def _check_digests(request: ExternalRequest, payload_sha256: str) -> None:
-    """I4: what is carried out is what every vote named. The digest is computed anew from what is stored."""
+def _checked_ask(request: ExternalRequest, payload_sha256: str) -> ExternalAsk:
+    """I4: what is carried out is what every vote named. The digest is computed anew from what is stored, which is
+    returned.
+    """
     approval, version = request.approval, request.approval.external_version
     if payload_sha256 != version.payload_sha256:
         raise Conflict("stale", "This is not what was approved: the digest of its payload is another one.")
     body = vault.read(version.stored_id)
     if body is None:
         raise Conflict("external.erased", "The content of this request was erased.")
-    digest = binding_digest(request.agent, from_stored(body), version.number)
+    ask = from_stored(body)
+    digest = binding_digest(request.agent, ask, version.number)
     named = {digest, version.digest, approval.digest, *approval.votes.values_list("digest", flat=True)}
     if len(named) > 1:
         raise Conflict("stale", "The stored request is not the one that was approved.")
+    return ask
 
 
 def _check_age(request: ExternalRequest) -> None:

@@ -8,18 +8,32 @@ from apps.halts.models import Halt, Mode
 from apps.halts.queries import Reach, halts_over
 from apps.registry.models import Agent
 
-# The tool is the outside system's own: no halt of one of ours names it.
-NO_TOOL = UUID(int=0)
 
-
-def refuse_under_halt(agent: Agent, *, request: ExternalRequest | None = None) -> None:
-    """Raises Halted when a halt covers the agent. A drain lets a request that is older than it finish.
+def refuse_under_halt(agent: Agent, *, on_behalf_of: UUID | None, request: ExternalRequest | None = None) -> None:
+    """Raises Halted when a halt covers the agent or whom it acts for. A drain lets a request that is older than it
+    finish.
 
     The caller holds the shared halts lock, so the answer stands until its transaction ends (I6).
     """
-    for halt in halts_over(Reach(agent.environment, agent.process_id, agent.id, NO_TOOL)):
+    for halt in halts_over(_reach(agent, on_behalf_of)):
         if halt.mode != Mode.DRAIN or request is None or request.requested_at >= halt.placed_at:
             raise Halted("halted", halt.sentence, halt=_shown(halt))
+
+
+def _reach(agent: Agent, on_behalf_of: UUID | None) -> Reach:
+    """The tool, the run and the record are the outside system's own: no halt of one of ours names them."""
+    return Reach(
+        environment=agent.environment,
+        process_id=agent.process_id,
+        business_unit=agent.process.business_unit,
+        agent_id=agent.id,
+        tool_id=None,
+        connector_id=None,
+        run_id=None,
+        entity_type="",
+        entity_id="",
+        principal_id=on_behalf_of,
+    )
 
 
 def _shown(halt: Halt) -> dict[str, str]:

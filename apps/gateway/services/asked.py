@@ -43,7 +43,7 @@ def checked(
         granted=granted,
         money=args.money_in(granted.tool, request.arguments),
         arguments_digest=args.arguments_digest(request.arguments),
-        on_behalf_of=_person_behind(request.on_behalf_of),
+        on_behalf_of=person_behind(request.on_behalf_of),
         moment=moment,
     )
 
@@ -55,7 +55,7 @@ def renewed(asked: Asked, moment: Moment) -> Asked:
     return checked(asked.agent, asked.credential, asked.actor, asked.request, moment=moment)
 
 
-def _person_behind(username: str) -> UUID | None:
+def person_behind(username: str) -> UUID | None:
     if not username:
         return None
     person_id = User.objects.filter(username=username, is_active=True).values_list("id", flat=True).first()

@@ -5,16 +5,17 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.approvals import services as approvals
 from apps.core import clock
 from apps.core.actor import Actor, system_actor
 from apps.core.errors import Conflict
+from apps.gateway.covered import calls_covered, runs_covered
 from apps.gateway.models import CallState, ToolCall
 from apps.gateway.queries import call_for
 from apps.gateway.services.release import PARKED, end_parked
-from apps.halts.models import Halt, Mode, Scope
+from apps.halts.models import Halt, Mode
 from apps.runs import services as runs
 from apps.runs.models import Run, RunState
 
@@ -72,21 +73,18 @@ def _end_one(call_id: UUID, halt: Halt) -> bool:
 
 
 def _calls_under(halt: Halt) -> QuerySet[ToolCall]:
-    fields = {Scope.PROCESS: "process_id", Scope.AGENT: "agent_id", Scope.TOOL: "tool_id"}
-    covered = Q() if halt.scope_type == Scope.MESH else Q(**{fields[Scope(halt.scope_type)]: halt.scope_id})
     return ToolCall.objects.filter(
-        covered, state__in=PARKED, environment=halt.environment, requested_at__lt=halt.placed_at
+        calls_covered(halt), state__in=PARKED, environment=halt.environment, requested_at__lt=halt.placed_at
     )
 
 
 def _runs_under(halt: Halt) -> QuerySet[Run]:
-    """A stopped tool ends calls, not the runs that would have used it."""
-    fields = {Scope.PROCESS: "process_id", Scope.AGENT: "opened_by_id"}
-    if halt.scope_type == Scope.TOOL:
-        return Run.objects.none()
-    covered = Q() if halt.scope_type == Scope.MESH else Q(**{fields[Scope(halt.scope_type)]: halt.scope_id})
     return Run.objects.filter(
-        covered, state=RunState.OPEN, environment=halt.environment, started_at__lt=halt.placed_at, is_implicit=False
+        runs_covered(halt),
+        state=RunState.OPEN,
+        environment=halt.environment,
+        started_at__lt=halt.placed_at,
+        is_implicit=False,
     )
 
 

@@ -22,11 +22,10 @@ from apps.gateway.consent import Succession, consent_request
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, CallVersion, Decision, DecisionMoment, ToolCall
 from apps.gateway.queries import decided_as
+from apps.gateway.reach import halts_on_release
 from apps.gateway.requests import CallRequest
 from apps.gateway.stored import request_body, stored_request
 from apps.gateway.telling import add_call_span, money_of, start_human_wait, tell_decision
-from apps.halts.models import Mode
-from apps.halts.queries import Reach, halts_over
 from apps.policies.obligations import added_up
 from apps.policies.verdicts import Obligations, Verdict
 from apps.runs import services as runs
@@ -120,10 +119,8 @@ def prepare_change(*, actor: Actor, call: ToolCall, approval: Approval, answer: 
 
 def _check_halts(call: ToolCall) -> None:
     """The halts under which the call could not be released now (I6)."""
-    halts = halts_over(Reach(call.environment, call.process_id, call.agent_id, call.tool_id))
-    for halt in halts:
-        if halt.mode != Mode.DRAIN or call.run.started_at >= halt.placed_at:
-            raise Halted("halted", halt.sentence, halt={"id": str(halt.id), "mode": halt.mode})
+    for halt in halts_on_release(call):
+        raise Halted("halted", halt.sentence, halt={"id": str(halt.id), "mode": halt.mode})
 
 
 def _granted(call: ToolCall) -> Granted:

@@ -7,13 +7,14 @@ lifted and which has run out, or how many overlap.
 import datetime as dt
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.approvals import services as approvals
 from apps.approvals.models import OPEN_STATES, Approval
 from apps.core import clock
+from apps.gateway.covered import calls_held, outside_held
 from apps.gateway.models import CallState, ToolCall
-from apps.halts.models import Halt, Mode, Scope
+from apps.halts.models import Halt, Mode
 
 # Acts that wait outside: an agent's, for which another gateway asks. They name no tool of ours.
 EXTERNAL = "external"
@@ -27,47 +28,32 @@ def keep_clocks() -> int:
 
     A drain lets what waits already run, so it holds no clock.
     """
-    holding = Halt.objects.in_force().exclude(mode=Mode.DRAIN)
+    holding = list(Halt.objects.in_force().exclude(mode=Mode.DRAIN))
     moved = sum(approvals.pause_clocks(_running_under(halt), since=halt.placed_at) for halt in holding)
     if holding or _recently_ended().exists():
-        moved += approvals.resume_clocks(_standing_free())
+        moved += approvals.resume_clocks(_standing_free(holding))
     return moved
 
 
 def _recently_ended() -> QuerySet[Halt]:
     since = clock.now() - SWEPT_FOR
-    return Halt.objects.exclude(mode=Mode.DRAIN).filter(Q(lifted_at__gte=since) | Q(expires_at__gte=since))
+    return Halt.objects.exclude(mode=Mode.DRAIN).filter(
+        Q(lifted_at__gte=since) | Q(expires_at__gte=since) | Q(ramp_started_at__gte=since)
+    )
 
 
 def _running_under(halt: Halt) -> list[UUID]:
-    """What waits in the halt's scope with its clock running."""
-    calls = _waiting_calls().filter(_covered_by(halt), environment=halt.environment, approval__paused_at=None)
-    found = list(calls.values_list("approval_id", flat=True))
-    if halt.scope_type != Scope.TOOL:
-        outside = _outside().filter(_covered_by(halt), environment=halt.environment, paused_at=None)
-        found += outside.values_list("id", flat=True)
-    return found
+    """What the halt holds with its clock running."""
+    calls = _waiting_calls().filter(calls_held([halt]), approval__paused_at=None)
+    outside = _outside().filter(outside_held([halt]), paused_at=None)
+    return [*calls.values_list("approval_id", flat=True), *outside.values_list("id", flat=True)]
 
 
-def _covered_by(halt: Halt) -> Q:
-    fields = {Scope.PROCESS: "process_id", Scope.AGENT: "agent_id", Scope.TOOL: "tool_id"}
-    return Q() if halt.scope_type == Scope.MESH else Q(**{fields[Scope(halt.scope_type)]: halt.scope_id})
-
-
-def _standing_free() -> list[UUID]:
-    """What stands and is under no halt."""
-    calls = _waiting_calls().filter(~Exists(_covering("process_id", "agent_id", "tool_id")))
-    outside = _outside().filter(~Exists(_covering("process_id", "agent_id")), paused_at__isnull=False)
-    free = calls.filter(approval__paused_at__isnull=False).values_list("approval_id", flat=True)
-    return [*free, *outside.values_list("id", flat=True)]
-
-
-def _covering(*columns: str) -> QuerySet[Halt]:
-    """The halts that hold the row outside; ids are unique across what a halt can name."""
-    scope = Q(scope_type=Scope.MESH)
-    for column in columns:
-        scope |= Q(scope_id=OuterRef(column))
-    return Halt.objects.in_force().filter(scope, ~Q(mode=Mode.DRAIN), environment=OuterRef("environment"))
+def _standing_free(holding: list[Halt]) -> list[UUID]:
+    """What stands and is held by none of them."""
+    calls = _waiting_calls().filter(~calls_held(holding), approval__paused_at__isnull=False)
+    outside = _outside().filter(~outside_held(holding), paused_at__isnull=False)
+    return [*calls.values_list("approval_id", flat=True), *outside.values_list("id", flat=True)]
 
 
 def _waiting_calls() -> QuerySet[ToolCall]:

@@ -20,8 +20,9 @@ from apps.gateway.consent import consent_request
 from apps.gateway.deciding import Granted, call_digest, explain_denial, granted_tool, record_decision, verdict_on
 from apps.gateway.keys import check_key
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
+from apps.gateway.reach import reach_of_request
 from apps.gateway.requests import CallRequest
-from apps.gateway.services.asked import Asked, checked, renewed
+from apps.gateway.services.asked import Asked, checked, person_behind, renewed
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.services.sending import admit, must_wait, queue_is_full, seconds_until_probe
 from apps.gateway.stored import request_body
@@ -34,7 +35,7 @@ from apps.gateway.telling import (
     tell_end_of_run,
 )
 from apps.halts.models import Halt, Mode
-from apps.halts.queries import Reach, halts_over
+from apps.halts.queries import halts_over
 from apps.policies.verdicts import Verdict
 from apps.registry.models import Agent, AgentCredential
 from apps.runs import services as runs
@@ -110,7 +111,9 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
     granted = granted_tool(agent, request.tool)
     args.check_arguments(granted.tool, request.arguments)
     money = args.money_in(granted.tool, request.arguments)
-    halts = halts_over(Reach(agent.environment, agent.process_id, agent.id, granted.tool.id))
+    halts = halts_over(
+        reach_of_request(agent, granted.tool, request, on_behalf_of=person_behind(request.on_behalf_of), run=None)
+    )
     if halts:
         raise Halted("halted", halts[0].sentence, halt={"id": str(halts[0].id), "mode": halts[0].mode})
     spending.check_room(agent=agent, tool=granted.tool, money=money)
@@ -214,12 +217,7 @@ def _run_for(asked: Asked) -> Run:
 
 def _halt_over(asked: Asked, run: Run) -> Halt | None:
     """The strictest halt that covers the call. A drain lets runs that were open before it finish."""
-    reach = Reach(
-        environment=asked.agent.environment,
-        process_id=asked.agent.process_id,
-        agent_id=asked.agent.id,
-        tool_id=asked.granted.tool.id,
-    )
+    reach = reach_of_request(asked.agent, asked.granted.tool, asked.request, on_behalf_of=asked.on_behalf_of, run=run)
     for halt in halts_over(reach, moment=asked.moment):
         if halt.mode != Mode.DRAIN or run.is_implicit or run.started_at >= halt.placed_at:
             return halt

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 
 from apps.approvals.models import ApprovalState
 from apps.breakers.services import Admission
@@ -22,8 +22,10 @@ from apps.core.errors import MeshError, NotFound
 from apps.core.generations import read_moment
 from apps.core.pointers import resolve
 from apps.gateway.arguments import check_arguments
+from apps.gateway.covered import calls_held
 from apps.gateway.deciding import Granted, endpoint_of, granted_tool
 from apps.gateway.models import CallState, ToolCall
+from apps.gateway.reach import reach_of
 from apps.gateway.services.execution import (
     MAX_ATTEMPTS,
     Execution,
@@ -36,8 +38,8 @@ from apps.gateway.services.execution import (
 from apps.gateway.services.release import PARKED, RESOLVED
 from apps.gateway.services.sending import admit, send
 from apps.gateway.stored import stored_request
-from apps.halts.models import Halt, Mode, Scope
-from apps.halts.queries import Reach, halts_over
+from apps.halts.models import Halt, Mode
+from apps.halts.queries import halts_over
 from apps.registry.models import Tool
 from apps.runs.models import SpanKind
 
@@ -69,14 +71,9 @@ def resolved_but_parked_calls() -> list[UUID]:
     """Calls whose approval is resolved and whose release was lost on the way, or waited for a halt that no longer
     covers them. The approval of the current version alone counts.
     """
-    covering = Halt.objects.in_force().filter(
-        Q(scope_type=Scope.MESH) | Q(scope_id__in=[OuterRef("process_id"), OuterRef("agent_id"), OuterRef("tool_id")]),
-        ~Q(mode=Mode.DRAIN),
-        environment=OuterRef("environment"),
-    )
     parked = ToolCall.objects.filter(
         # a rejection or an expiry is carried out under a halt too
-        Q(~Exists(covering)) | ~Q(approval__state=ApprovalState.APPROVED),
+        ~calls_held(Halt.objects.in_force()) | ~Q(approval__state=ApprovalState.APPROVED),
         state__in=PARKED,
         # who waits for a system is let go in turn
         queued_at=None,
@@ -163,8 +160,7 @@ def _claim(call_id: UUID) -> _Claim | None:
 def _prospect_of(call: ToolCall) -> _Prospect:
     moment = read_moment()
     granted = Granted(call.tool, endpoint_of(call.tool, call.environment, moment=moment))
-    reach = Reach(call.environment, call.process_id, call.agent_id, call.tool_id)
-    is_halted = any(halt.mode != Mode.DRAIN for halt in halts_over(reach, moment=moment))
+    is_halted = any(halt.mode != Mode.DRAIN for halt in halts_over(reach_of(call), moment=moment))
     will_send = not is_halted and _may_send(call)
     asks_system = will_send or (call.may_have_effect and bool(call.tool.lookup))
     admission = admit(granted, moment=moment) if asks_system else Admission.SEND

@@ -22,12 +22,12 @@ from apps.gateway.arguments import arguments_digest
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
 from apps.gateway.queries import DecidedAs, decided_as
+from apps.gateway.reach import halts_on_release
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
 from apps.gateway.services.sending import admit, must_wait, next_in_line, waited_too_long
 from apps.gateway.stored import stored_request
 from apps.gateway.telling import money_of, tell_decision, tell_end
 from apps.halts.models import Halt, Mode
-from apps.halts.queries import Reach, halts_over
 from apps.policies.verdicts import Verdict
 from apps.runs import services as runs
 from apps.runs.models import SpanKind, SpanStatus
@@ -89,8 +89,7 @@ def _claim(call_id: UUID) -> Execution | None:
         end_parked(call, CallState.EXPIRED, actor=RELEASE, sentence="Its system did not answer for too long.")
         return None
     moment = read_moment()
-    halts = halts_over(Reach(call.environment, call.process_id, call.agent_id, call.tool_id), moment=moment)
-    halts = [halt for halt in halts if halt.mode != Mode.DRAIN or call.run.started_at >= halt.placed_at]
+    halts = halts_on_release(call, moment=moment)
     if halts:
         _hold_or_end(call, halts[0])
         return None

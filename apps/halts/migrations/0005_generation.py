@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('core', '0002_generations'),
-        ('halts', '0001_initial'),
+        ('halts', '0004_drills'),
     ]
 
     operations = [

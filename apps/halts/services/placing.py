@@ -1,0 +1,103 @@
+"""Placing halts. When `place_halt` has returned, no call in its scope becomes `executing` any more (I6)."""
+
+import datetime as dt
+import time
+
+from django.db import transaction
+
+from apps.core import clock, locks, outbox
+from apps.core.actor import Actor
+from apps.core.errors import Invalid, NotAllowed
+from apps.halts.above import above
+from apps.halts.events import HaltPlaced
+from apps.halts.models import Halt, Mode, ReasonCode, Scope
+from apps.halts.targets import Target, target_for
+from apps.halts.telling import record
+from apps.registry.models import Environment
+from apps.registry.permissions import HALT
+from apps.registry.queries import processes_where
+
+DEFAULT_DURATION = dt.timedelta(hours=4)
+LONGEST_DURATION = dt.timedelta(days=30)
+
+
+def place_halt(
+    *,
+    actor: Actor,
+    scope_type: str,
+    scope_reference: str,
+    environment: str,
+    mode: str,
+    reason_code: str,
+    reason: str = "",
+    expires_at: dt.datetime | None = None,
+) -> Halt:
+    """Stop what the scope names. Anyone who may halt one of the processes in the scope may halt all of it: stopping is
+    the safe side.
+
+    Takes the halts lock exclusively: it waits for decisions under way to commit and no new one starts before this
+    commits.
+    """
+    began = time.monotonic()
+    _check_words(scope_type=scope_type, environment=environment, mode=mode, reason_code=reason_code)
+    expires_at = _checked_expiry(expires_at)
+    target = target_for(actor, scope_type=scope_type, reference=scope_reference, environment=environment)
+    if not may_place(actor, target):
+        raise NotAllowed("halt.not_allowed", f"Only an operator may halt {target.name}.")
+    with transaction.atomic():
+        locks.take_exclusive(locks.HALTS)
+        halt = Halt.objects.create(
+            scope_type=target.scope_type,
+            scope_id=target.scope_id,
+            scope_agent_id=target.scope_agent_id,
+            scope_text=target.scope_text,
+            scope_process_id=target.scope_process_id,
+            scope_name=target.name,
+            environment=environment,
+            mode=mode,
+            reason_code=reason_code,
+            reason=reason,
+            placed_by=actor.key,
+            placed_by_name=actor.name,
+            expires_at=expires_at,
+            # exact only here: nobody else can begin or be half-way through beginning a call
+            executing_calls=above().executing(target, environment),
+        )
+        record(actor, "halt.placed", halt, target, reason=reason or ReasonCode(reason_code).label)
+        outbox.add(HaltPlaced(halt_id=str(halt.id)))
+    _measure(halt, target, began)
+    return halt
+
+
+def _measure(halt: Halt, target: Target, began: float) -> None:
+    """How long it took and which call was the last: after the commit, so that nobody waits for the measuring. The halt
+    stands whether or not this is written.
+    """
+    halt.time_to_stop_ms = round((time.monotonic() - began) * 1000)
+    halt.last_admitted_at = above().last_admitted(target, halt.environment)
+    halt.save(update_fields=["time_to_stop_ms", "last_admitted_at"])
+
+
+def may_place(actor: Actor, target: Target) -> bool:
+    """Whether this actor could halt the target. For faces that hide what would be refused."""
+    return processes_where(actor, HALT).filter(id__in=target.processes).exists()
+
+
+def _check_words(**words: str) -> None:
+    choices = {"scope_type": Scope, "environment": Environment, "mode": Mode, "reason_code": ReasonCode}
+    errors = [
+        {"pointer": f"/{name}", "sentence": f"Must be one of {', '.join(choices[name].values)}."}
+        for name, word in words.items()
+        if word not in choices[name].values
+    ]
+    if errors:
+        raise Invalid("halt.invalid", "This halt does not say clearly what to stop.", errors=errors)
+
+
+def _checked_expiry(expires_at: dt.datetime | None) -> dt.datetime:
+    now = clock.now()
+    if expires_at is None:
+        return now + DEFAULT_DURATION
+    if not now < expires_at <= now + LONGEST_DURATION:
+        raise Invalid("halt.bad_expiry", "A halt must end in the future and within 30 days.")
+    return expires_at
