@@ -230,13 +230,15 @@ def test_narrow_halts_are_lifted_at_once(writer: Robot, api: Api) -> None:
         assert lift(api("omar"), placed["id"]).status_code == 200
 
 
-def test_halts_over_nothing_cost_one_query(writer: Robot, django_assert_num_queries: Any) -> None:
+def test_halts_cost_one_query_until_one_is_placed(writer: Robot, django_assert_num_queries: Any) -> None:
     call = parked(writer)[0]
     call = ToolCall.objects.select_related("agent", "process", "tool", "run").get(id=call.id)
     with django_assert_num_queries(1):
         halts_over(reach_of(call))
     placed_by_omar("connector", "erp")
     placed_by_omar("principal", "dana")
+    with django_assert_num_queries(2):
+        assert len(halts_over(reach_of(call))) == 1
     with django_assert_num_queries(1):
         assert len(halts_over(reach_of(call))) == 1
 
