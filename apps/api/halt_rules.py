@@ -34,10 +34,17 @@ class HaltRuleSerializer(serializers.Serializer[Any]):
 class HaltRules(APIView):
     """The rules in force that one may see; set one, or a new version of it."""
 
-    @extend_schema(operation_id="halt_rule_list", responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(
+        operation_id="halt_rule_list",
+        responses={200: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+    )
     def get(self, request: Request) -> Response:
         person_of(request)
-        return Response({"items": [_rule(rule) for rule in rules_visible_to(actor_of(request))]})
+        given = request.query_params
+        rules = rules_visible_to(actor_of(request))
+        page = page_of(rules, cursor=given.get("cursor"), size=page_size(given.get("limit")))
+        return Response({"items": [_rule(rule) for rule in page.items], "next": page.next})
 
     @extend_schema(operation_id="halt_rule_set", request=HaltRuleSerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
@@ -116,6 +123,7 @@ def _drill(drill: HaltDrill) -> dict[str, Any]:
 
 def _rule(rule: HaltRule) -> dict[str, Any]:
     return {
+        "id": str(rule.id),
         "slug": rule.slug,
         "version": rule.version,
         "scope": {"type": rule.scope_type, "id": str(rule.scope_id), "name": rule.scope_name},

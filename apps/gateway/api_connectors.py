@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +12,8 @@ from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, person_of
 from apps.core.clock import rfc3339
-from apps.gateway.connectors import Connection, connections_visible_to, reset_connector
+from apps.core.paging import page_of, page_size
+from apps.gateway.connectors import Connection, connections_of, endpoints_visible_to, reset_connector
 
 
 class ResetSerializer(serializers.Serializer[Any]):
@@ -22,9 +23,15 @@ class ResetSerializer(serializers.Serializer[Any]):
 class Connectors(APIView):
     """How each system does, and what waits for it."""
 
-    @extend_schema(operation_id="connector_list", responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(
+        operation_id="connector_list",
+        responses={200: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+    )
     def get(self, request: Request) -> Response:
-        return Response({"items": [_resource(one) for one in connections_visible_to(actor_of(request))]})
+        actor, given = actor_of(request), request.query_params
+        page = page_of(endpoints_visible_to(actor), cursor=given.get("cursor"), size=page_size(given.get("limit")))
+        return Response({"items": [_resource(one) for one in connections_of(actor, page.items)], "next": page.next})
 
 
 class ConnectorReset(APIView):

@@ -14,8 +14,8 @@ from apps.core.errors import NotAllowed, NotFound
 from apps.gateway.models import CallState
 from apps.gateway.queries import calls_visible_to
 from apps.registry.models import ConnectorEndpoint, Grant
-from apps.registry.permissions import HALT
-from apps.registry.queries import holds_mesh_wide, processes_where, tools_visible_to
+from apps.registry.permissions import OPERATE
+from apps.registry.queries import processes_where, tools_visible_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,12 @@ class Connection:
 
 def connections_visible_to(actor: Actor) -> list[Connection]:
     """The systems behind the tools a person sees, those that do not answer first."""
-    endpoints = list(_endpoints_visible_to(actor))
+    found = connections_of(actor, list(endpoints_visible_to(actor)))
+    return sorted(found, key=lambda one: (one.state == BreakerState.CLOSED, str(one.endpoint.connector)))
+
+
+def connections_of(actor: Actor, endpoints: list[ConnectorEndpoint]) -> list[Connection]:
+    """How each does, in their order."""
     breakers = {breaker.endpoint_id: breaker for breaker in Breaker.objects.filter(endpoint__in=endpoints)}
     waiting = _waiting(actor)
     found = []
@@ -52,25 +57,25 @@ def connections_visible_to(actor: Actor) -> list[Connection]:
         count, oldest_at = waiting.get((endpoint.connector_id, endpoint.environment), (0, None))
         may_reset = breaker is not None and breaker.state in SHUT and _may_reset(actor, endpoint)
         found.append(Connection(endpoint, breaker, count, oldest_at, may_reset))
-    return sorted(found, key=lambda one: (one.state == BreakerState.CLOSED, str(one.endpoint.connector)))
+    return found
 
 
 def reset_connector(*, actor: Actor, endpoint_id: UUID, reason: str) -> None:
     """Take a system for well again because a person says so: what waits goes at once, and then everything.
 
-    Starting again is the dangerous side: the actor must be allowed to halt every process that works with the system.
-    Raises NotFound, NotAllowed, and Conflict when its breaker is not open.
+    Nothing that anybody stopped starts again by this, so whoever operates one of the processes that work with the
+    system may do it. Raises NotFound, NotAllowed, and Conflict when its breaker is not open.
     """
-    endpoint = _endpoints_visible_to(actor).filter(id=endpoint_id).first()
+    endpoint = endpoints_visible_to(actor).filter(id=endpoint_id).first()
     if endpoint is None:
         raise NotFound("connector.not_found", "There is no such connector.")
     if not _may_reset(actor, endpoint):
-        sentence = f"Resetting it needs an operator of every process that works with {endpoint.connector}."
+        sentence = f"Resetting it needs an operator of a process that works with {endpoint.connector}."
         raise NotAllowed("breaker.reset_not_allowed", sentence)
     reset_breaker(actor=actor, endpoint=endpoint, reason=reason)
 
 
-def _endpoints_visible_to(actor: Actor) -> QuerySet[ConnectorEndpoint]:
+def endpoints_visible_to(actor: Actor) -> QuerySet[ConnectorEndpoint]:
     connectors = tools_visible_to(actor).values("connector")
     return ConnectorEndpoint.objects.filter(connector__in=connectors).select_related("connector")
 
@@ -83,10 +88,5 @@ def _waiting(actor: Actor) -> dict[tuple[UUID, str], tuple[int, dt.datetime | No
 
 
 def _may_reset(actor: Actor, endpoint: ConnectorEndpoint) -> bool:
-    grants = Grant.objects.filter(
-        tool__connector=endpoint.connector_id, agent__environment=endpoint.environment, revoked_at=None
-    )
-    touched = set(grants.values_list("agent__process_id", flat=True))
-    if not touched:
-        return holds_mesh_wide(actor, HALT)
-    return touched <= set(processes_where(actor, HALT).values_list("id", flat=True))
+    grants = Grant.objects.filter(tool__connector=endpoint.connector_id, revoked_at=None)
+    return processes_where(actor, OPERATE).filter(id__in=grants.values("agent__process")).exists()

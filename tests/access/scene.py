@@ -18,6 +18,7 @@ from apps.accounts.models import Team
 from apps.approvals import services as approvals
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import Approval, BulkState, BulkVote, SecondLook
+from apps.breakers.models import Breaker
 from apps.budgets import services as budgets
 from apps.core import clock
 from apps.core.actor import system_actor
@@ -27,7 +28,7 @@ from apps.gateway.models import ToolCall
 from apps.halts import services as halts
 from apps.notifications import services as notifications
 from apps.registry import services as registry
-from apps.registry.models import ConnectorEndpoint
+from apps.registry.models import Connector, ConnectorEndpoint
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
@@ -103,7 +104,13 @@ class Scene:
 
     @cached_property
     def endpoint(self) -> UUID:
-        return ConnectorEndpoint.objects.get(connector__slug="erp").id
+        """Where no call of the scene goes."""
+        erp = Connector.objects.get(slug="erp")
+        endpoint = ConnectorEndpoint.objects.create(
+            connector=erp, environment="sandbox", base_url="http://127.0.0.1:9", breaker={}
+        )
+        Breaker.objects.create(endpoint=endpoint, state="open", opened_at=clock.now(), probe_at=clock.now())
+        return endpoint.id
 
     @cached_property
     def external(self) -> UUID:

@@ -1,21 +1,15 @@
 """Role × URL × method → status, for every URL the resolver knows (I13). Change it with the URLs, in the same commit.
 
-`in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in the
-API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are the
-writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt`, `budget` and `rate`
-are on the writer, `mesh_halt` and `mesh_budget` on everything, `run_hold` holds a run of the writer, `look` is at what
-Felix approved, `external` is a request of the writer from outside,
-`returned` one that Felix wants changed and `consented` one that he approved, `held` one that Dana approved just now,
-`token` is Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is
-the writer's, `limit` a line of its table, `endpoint` that of the system all work with, `delegation` is from Dana to
+`in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in
+the API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are
+the writer's and wait for finance, `asked` is a call of the writer that Felix wants changed. `halt`, `budget` and
+`rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its process and so is
+`lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold` holds a run of
+it. `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one that Felix
+wants changed and `consented` one that he approved, `held` one that Dana approved just now. `token` is Dana's, and so
+are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
+line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
 Felix. `script` is Dana's personal token.
-writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, `halt` is on the writer and
-`mesh_halt` on everything, `wide_halt` is on its process and so is `lifting_halt`, which Priya wants lifted, `rule`
-watches the writer and `drill` tries it, `look` is at what Felix approved, `external` is a request of the writer from
-outside, `returned` one that Felix wants changed and `consented` one that he approved, `held` one that Dana approved
-just now, `token` is Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs.
-`process` is the writer's, `limit` a line of its table, `delegation` is from Dana to Felix. `script` is Dana's personal
-token.
 """
 
 from dataclasses import dataclass
@@ -75,7 +69,7 @@ POST   /unknown/{unknown}/resolve/                  in   403   403   302   403  
 GET    /agents/                                     in   200   200   200   200   200   200   200      in    in      in
 GET    /audit/                                      in   200   200   200   200   200   200   200      in    in      in
 GET    /connectors/                                 in   200   200   200   200   200   200   200      in    in      in
-POST   /connectors/{endpoint}/reset/                in   403   403   403   403   403   403   404      in    in      in
+POST   /connectors/{endpoint}/reset/                in   403   403   302   403   302   403   404      in    in      in
 GET    /budgets/                                    in   200   200   200   200   200   200   200      in    in      in
 POST   /budgets/                                    in   403   403   403   403   302   403   422      in    in      in
 GET    /budgets/new/                                in   200   200   200   200   200   200   200      in    in      in
@@ -129,7 +123,7 @@ GET    /api/v1/tool-calls/{call}                   401   202   202   202   202  
 POST   /api/v1/tool-calls/{asked}/versions         401   403   403   403   403   403   403   403     202   404     403
 POST   /api/v1/tool-calls/{call}/cancel            401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/connectors                          401   200   200   200   200   200   200   200     200   200     200
-POST   /api/v1/connectors/{endpoint}/reset         401   403   403   403   403   403   403   404     403   403     403
+POST   /api/v1/connectors/{endpoint}/reset         401   403   403   204   403   204   403   404     403   403     403
 POST   /api/v1/tool-calls/{unknown}/resolution     401   403   403   201   403   201   403   404     403   403     403
 GET    /api/v1/unknown-outcomes                    401   200   200   200   200   200   200   200     403   403     200
 GET    /api/v1/unknown-outcomes/{unknown}          401   200   200   200   200   200   200   404     403   403     200

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -57,13 +58,20 @@ TAKE_NO_BODY = {
     "DELETE /api/v1/approvals/{held}/votes",
     "POST /api/v1/delegations/{delegation}/end",
     "POST /api/v1/authority-limits/{limit}/end",
+    "POST /api/v1/halt-rules/{rule}/retire",
+    "POST /api/v1/halt-drills/{drill}/cancel",
+    "POST /api/v1/halts/{lifting_halt}/hold",
     "POST /api/v1/runs/{done_run}/unwind",
     "POST /api/v1/tool-calls/{done_call}/compensate",
 }
 ACTS = [
     row
     for row in ROWS
-    if row.is_act and row.path.startswith("/api/v1/") and str(row) not in TAKE_NO_BODY and "{mesh_" not in row.path
+    if row.is_act
+    and row.path.startswith("/api/v1/")
+    and str(row) not in TAKE_NO_BODY
+    # halts over the writer, whose calls are among these acts
+    and not {"{mesh_halt}", "{mesh_budget}", "{wide_halt}", "{lifting_halt}"} & set(re.findall(r"{\w+}", row.path))
 ]
 
 

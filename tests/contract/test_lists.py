@@ -21,6 +21,8 @@ FOREIGN = {"arguments", "result", "input_schema", "output_schema", "card"}
 ROWS_EACH = 3
 # What programs have none of.
 OF_PEOPLE = {
+    "/api/v1/halt-rules",
+    "/api/v1/halt-drills",
     "/api/v1/unknown-outcomes",
     "/api/v1/tokens",
     "/api/v1/approval-views",

