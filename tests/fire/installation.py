@@ -17,7 +17,6 @@ import httpx
 import psycopg
 
 from meshconsole.local.home import Home
-from meshconsole.local.processes import MARK
 from tests.live import ROOT, answers, free_port, until
 
 # Part of the console to what its processes are called.
@@ -52,8 +51,8 @@ class Installation:
         try:
             self._start("console", "-m", "meshconsole.local", "up", "--no-demo", "--port", str(self.port))
             until(self._is_ready, "the console is up", seconds=START_SECONDS)
-            self.start_erp()
             self._load_world()
+            self.start_erp()
             yield self
         finally:
             for process in reversed(self._processes):
@@ -124,17 +123,19 @@ class Installation:
     # --- fire -------------------------------------------------------------------------------------------------------
 
     def pids_of(self, part: str) -> list[int]:
-        """The processes of a part, by what every process that `up` started carries."""
-        found = []
+        """The processes of a part, among all that `up` has started, directly or not."""
+        parents, words = {}, {}
         for entry in PROC.glob("[0-9]*"):
             try:
-                marked = f"{MARK}={self.home}".encode() in (entry / "environ").read_bytes().split(b"\0")
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                words[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            if marked and PARTS[part] in words.replace("--quiet ", ""):
-                found.append(int(entry.name))
-        return sorted(found)
+        found, grown = {self._processes[0].pid}, True
+        while grown:
+            more = {pid for pid, parent in parents.items() if parent in found} - found
+            found, grown = found | more, bool(more)
+        return sorted(pid for pid in found if PARTS[part] in words.get(pid, "").replace("--quiet ", ""))
 
     def kill(self, part: str, chance: random.Random) -> int:
         """SIGKILL all processes of the part, or one of them; how many those were."""

@@ -33,8 +33,10 @@ FAULTS = {
     },
     "GET /credit-memos": {"error_500_before": 0.05, "lost_answer": 0.05},
 }
-SECONDS_BETWEEN_KILLS = (0.5, 2.5)
-FIRE_SECONDS, RECOVERY_SECONDS = 240, 150
+# Long enough for what was killed to be back and work for a moment, mostly.
+SECONDS_BETWEEN_KILLS = (2.0, 5.0)
+ROUNDS = 3
+RECOVERY_SECONDS = 150
 
 
 def test_whatever_is_killed_nothing_is_lost_or_done_twice(installation: Installation, capsys: Any) -> None:
@@ -45,8 +47,8 @@ def test_whatever_is_killed_nothing_is_lost_or_done_twice(installation: Installa
     agents = Agents(installation, [credit(number) for number in numbers], count=CLIENTS)
     killed = burn(installation, agents)
     installation.faults({})
-    until(lambda: not open_calls(installation), "every call has ended", seconds=RECOVERY_SECONDS)
-    agents.stop()
+    until(lambda: agents.are_done, "every agent has its answers", seconds=RECOVERY_SECONDS)
+    until(lambda: open_calls(installation) == 0, "every call has ended", seconds=RECOVERY_SECONDS)
 
     calls = calls_of(installation)
     postings = Counter(entry["invoice_id"] for entry in installation.ledger())
@@ -78,12 +80,11 @@ def set_budget(installation: Installation) -> str:
 
 
 def burn(installation: Installation, agents: Agents) -> Counter[str]:
-    """Kill one part after the other while the agents work; how often each was hit."""
+    """Kill each part once a round, in any order, while the agents work; how often each was hit."""
     chance = random.Random(42)
     killed: Counter[str] = Counter()
     agents.start()
-    end = time.monotonic() + FIRE_SECONDS
-    while not agents.are_done and time.monotonic() < end:
+    for _ in range(ROUNDS):
         for part in chance.sample(sorted(PARTS), len(PARTS)):
             time.sleep(chance.uniform(*SECONDS_BETWEEN_KILLS))
             killed[part] += bool(installation.kill(part, chance))
