@@ -51,8 +51,16 @@ CLOSED = _Known(BreakerState.CLOSED, None)
 _known: Remembered[UUID, _Known] = Remembered(BREAKERS, size=2_000)
 
 
-def admit(endpoint: ConnectorEndpoint | None, *, timeout_seconds: float, moment: Moment | None = None) -> Admission:
-    """In the transaction that makes the call executing. Costs no query while the system is well."""
+def admit(
+    endpoint: ConnectorEndpoint | None,
+    *,
+    timeout_seconds: float,
+    may_probe: bool = True,
+    moment: Moment | None = None,
+) -> Admission:
+    """In the transaction that makes the call executing. Costs no query while the system is well. `may_probe` is False
+    for a call that could overtake others by trying.
+    """
     if endpoint is None:
         return Admission.SEND
     moment = moment or read_moment()
@@ -61,7 +69,7 @@ def admit(endpoint: ConnectorEndpoint | None, *, timeout_seconds: float, moment:
         return Admission.SEND
     if known.state == BreakerState.DRAINING:
         return Admission.AFTER_OTHERS
-    if known.probe_at is None or known.probe_at > moment.now:
+    if not may_probe or known.probe_at is None or known.probe_at > moment.now:
         return Admission.WAIT
     return _try_to_probe(endpoint, moment.now, timeout_seconds)
 

@@ -7,7 +7,10 @@ work is a task it enqueues. With the broker down the row waits; nothing is true 
 
 import dataclasses
 import datetime as dt
+import os
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import structlog
@@ -75,11 +78,28 @@ def _row_of(event: DomainEvent) -> OutboxEvent:
 
 
 def nudge() -> None:
-    """Ask a worker to deliver now. A broker that is down costs a second, not the news: the sweeper comes by."""
-    try:
-        current_app.send_task("apps.core.tasks.drain_outbox", retry=False, expires=5)
-    except Exception as error:  # kombu raises a different type per transport
-        log.warning("outbox.nudge_failed", error=str(error))
+    """Have a worker asked to deliver now. Nobody waits for the broker: one that is down or hangs costs the caller
+    nothing, and the news neither, because the sweeper comes by.
+    """
+    _nudger(os.getpid()).set()
+
+
+@cache
+def _nudger(process_id: int) -> threading.Event:
+    """One thread a process does the asking; whoever wants it sets the event. Asked for often, it asks once."""
+    wanted = threading.Event()
+    threading.Thread(target=_ask_workers, args=(wanted,), name="outbox-nudger", daemon=True).start()
+    return wanted
+
+
+def _ask_workers(wanted: threading.Event) -> None:
+    while True:
+        wanted.wait()
+        wanted.clear()
+        try:
+            current_app.send_task("apps.core.tasks.drain_outbox", retry=False, expires=5)
+        except Exception as error:  # kombu raises a different type per transport
+            log.warning("outbox.nudge_failed", error=str(error))
 
 
 def drain() -> int:

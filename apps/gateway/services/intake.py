@@ -175,7 +175,7 @@ def _decide_and_write(asked: Asked) -> Intake:
         moment=asked.moment,
     )
     outcome = Outcome(verdict.outcome)
-    admission = admit(asked.granted, moment=asked.moment) if outcome is Outcome.ALLOW else None
+    admission = _admission_of(asked) if outcome is Outcome.ALLOW else None
     state = _state_for(outcome, asked.granted, admission)
     call, decision = _write(asked, run, verdict, state, budgets)
     tell_decision(call, decision, actor=asked.actor, code="tool_call.decided")
@@ -192,6 +192,11 @@ def _decide_and_write(asked: Asked) -> Intake:
     is_probe = admission == Admission.PROBE
     execution = Execution(call, asked.granted, asked.request.arguments, asked.actor, is_probe=is_probe)
     return Intake(call=call, decision=decision, execution=execution)
+
+
+def _admission_of(asked: Asked) -> Admission:
+    """A call that can wait does not try whether its system is back: others may wait before it."""
+    return admit(asked.granted, may_probe=not asked.granted.tool.can_wait, moment=asked.moment)
 
 
 def _state_for(outcome: Outcome, granted: Granted, admission: Admission | None) -> CallState:

@@ -138,7 +138,8 @@ def _decide_again(call: ToolCall, approval: Approval | None, moment: Moment) -> 
         gone = Changed("grant_gone", "The agent no longer holds the grant for this tool.")
         _invalidate(call, Changed("erased", "The content of this call was erased.") if is_erased else gone)
         return None
-    admission = admit(granted, moment=moment)
+    # one that has not waited yet does not try: others may wait before it
+    admission = admit(granted, may_probe=call.queued_at is not None, moment=moment)
     # one that waits already was let go in its turn
     if admission == Admission.WAIT or (call.queued_at is None and must_wait(granted, admission)):
         _wait_for_system(call)

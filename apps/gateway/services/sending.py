@@ -35,10 +35,10 @@ LONGEST_WAIT = dt.timedelta(hours=24)
 HEADS_AT_ONCE = 200
 
 
-def admit(granted: Granted, *, moment: Moment | None = None) -> Admission:
+def admit(granted: Granted, *, may_probe: bool = True, moment: Moment | None = None) -> Admission:
     """Whether a call may be sent now; in the transaction that makes it executing."""
     seconds = timeout_seconds(granted.tool, granted.endpoint)
-    return breakers.admit(granted.endpoint, timeout_seconds=seconds, moment=moment)
+    return breakers.admit(granted.endpoint, timeout_seconds=seconds, may_probe=may_probe, moment=moment)
 
 
 def must_wait(granted: Granted, admission: Admission) -> bool:
@@ -82,8 +82,8 @@ def seconds_until_probe(granted: Granted) -> int:
 
 
 def calls_to_let_go() -> list[UUID]:
-    """Waiting calls that may go now, in their order: while a breaker is shut the first one when it is time to try;
-    afterwards the first of each business record. A breaker behind which nothing waits any more is closed.
+    """Waiting calls that may go now, in their order, each the first of its business record: while a breaker is shut one
+    of them when it is time to try, afterwards all. A breaker behind which nothing waits any more is closed.
     """
     found: list[UUID] = []
     now = read_moment().now
@@ -91,7 +91,7 @@ def calls_to_let_go() -> list[UUID]:
         waiting = _waiting_for([breaker.endpoint])
         if breaker.state in SHUT:
             if breaker.probe_at is not None and breaker.probe_at <= now:
-                found += _ids(waiting[:1])
+                found += _ids(waiting.filter(~Exists(_before()))[:1])
         elif not waiting.exists():
             breakers.close_drained(breaker.endpoint_id)
     shut = Breaker.objects.filter(state__in=SHUT).values_list("endpoint_id", flat=True)
