@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Count, Min, QuerySet
+from django.utils.translation import gettext_lazy
 
 from apps.breakers.models import Breaker, BreakerState
 from apps.breakers.rules import Rules, rules_of
@@ -16,6 +17,16 @@ from apps.gateway.queries import calls_visible_to
 from apps.registry.models import ConnectorEndpoint, Grant
 from apps.registry.permissions import OPERATE
 from apps.registry.queries import processes_where, tools_visible_to
+
+FOUND = {
+    "connector.unreachable": gettext_lazy("it cannot be reached"),
+    "connector.untrusted": gettext_lazy("its certificate cannot be trusted"),
+    "connector.timeout": gettext_lazy("it answers too late"),
+    "connector.lost_answer": gettext_lazy("its answers are lost"),
+    "connector.server_error": gettext_lazy("it answers with errors"),
+    "connector.bad_answer": gettext_lazy("its answers have another form than agreed"),
+    "connector.answer_too_large": gettext_lazy("its answers are too large"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,11 @@ class Connection:
     @property
     def is_shut(self) -> bool:
         return self.state in SHUT
+
+    @property
+    def why(self) -> str:
+        """What its last call found, in words."""
+        return str(FOUND.get(self.breaker.last_error, self.breaker.last_error)) if self.breaker else ""
 
     @property
     def rules(self) -> Rules:

@@ -338,7 +338,7 @@ def test_an_operator_sees_what_does_not_answer_and_says_that_it_is_back(
     omar = sign_in("omar")
     page = " ".join(strip_tags(omar.get("/connectors/").content.decode()).split())
     assert "Does not answer since" in page
-    assert "connector.unreachable" in page
+    assert "it cannot be reached" in page
     ConnectorEndpoint.objects.update(base_url=erp.url)
     endpoint = ConnectorEndpoint.objects.get()
     assert omar.post(f"/connectors/{endpoint.id}/reset/", {"reason": ""}).status_code == 302

@@ -1,4 +1,4 @@
-"""Unknown outcomes and undoing as axe, a phone and a dark room see them: empty, full, refused, done; by keyboard."""
+"""Unknown outcomes, systems and undoing as axe, a phone and a dark room see them: empty, full, refused and done."""
 
 from typing import Any
 
@@ -6,12 +6,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from apps.gateway.models import ToolCall
+from apps.registry.models import ConnectorEndpoint
 from tests.accessibility.looking import Looker
 from tests.conftest import robot_named
 from tests.fakes.erp import FakeErp
 from tests.gateway.undoing import BY_WRITE_OFF, reject, run_of, undone_by, work
 from tests.gateway.unknowns import make_unknown
 
+NOWHERE = "http://127.0.0.1:9"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -31,6 +33,24 @@ def test_the_queue_of_unknown_outcomes(looker: Looker, world: FakeErp) -> None:
     looker.at("/unknown/", name="unknown outcomes and settled ones")
     looker.sign_in("chen")
     looker.at(f"/unknown/{calls[1].id}/", name="an unknown outcome somebody else settles")
+
+    assert "\n".join(looker.found) == ""
+
+
+def test_the_systems(looker: Looker, world: FakeErp) -> None:
+    ConnectorEndpoint.objects.update(breaker={"consecutive_failures": 1, "cooldown_seconds": 600}, base_url=NOWHERE)
+    looker.sign_in("omar")
+    looker.at("/connectors/", name="systems that answer")
+    writer = robot_named("writer")
+    for number in range(3):
+        writer.call(key=f"waits-{number}")
+    looker.at("/connectors/", name="a system that does not answer")
+    looker.page.get_by_label("How you know that ERP is back").fill("The ERP team says so")
+    looker.page.get_by_role("button", name="Reset ERP").press("Enter")
+    expect(looker.page.get_by_text("The breaker is reset.")).to_be_visible()
+    looker.at("/connectors/", name="a system that works off what waited")
+    looker.sign_in("otto")
+    looker.at("/connectors/", name="no system to see")
 
     assert "\n".join(looker.found) == ""
 
