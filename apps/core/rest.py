@@ -3,16 +3,29 @@
 from http import HTTPStatus
 from typing import Any
 
+import psycopg
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
-from apps.core.errors import BadRequest, Invalid, MeshError, NotAllowed, NotAuthenticated, NotFound, TooLarge
+from apps.core.errors import (
+    BadRequest,
+    Invalid,
+    MeshError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
 from apps.core.middleware import current_request_id
 
 PROBLEM_TYPE = "application/problem+json"
+# Django's errors, and the pool's own when no connection could be had in time.
+NO_DATABASE = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 
 def problem(error: MeshError) -> dict[str, Any]:
@@ -53,6 +66,9 @@ def _as_mesh_error(exception: Exception) -> MeshError | None:
         return exception
     if isinstance(exception, RequestDataTooBig):
         return TooLarge("request.too_large", "The body is larger than 1 MiB.")
+    if isinstance(exception, NO_DATABASE):
+        sentence = "The database does not answer. Ask again; under the same key a call is the same call."
+        return Unavailable("database.unavailable", sentence, retry_after_seconds=1)
     if isinstance(exception, Http404):
         return NotFound("not_found")
     if isinstance(exception, PermissionDenied):
