@@ -8,7 +8,6 @@ from django.db.models import Count, Min, QuerySet
 from django.utils.translation import gettext_lazy
 
 from apps.breakers.models import Breaker, BreakerState
-from apps.breakers.rules import Rules, rules_of
 from apps.breakers.services import SHUT, reset_breaker
 from apps.core.actor import Actor
 from apps.core.errors import NotAllowed, NotFound
@@ -51,10 +50,6 @@ class Connection:
     def why(self) -> str:
         """What its last call found, in words."""
         return str(FOUND.get(self.breaker.last_error, self.breaker.last_error)) if self.breaker else ""
-
-    @property
-    def rules(self) -> Rules:
-        return rules_of(self.endpoint)
 
 
 def connections_visible_to(actor: Actor) -> list[Connection]:

@@ -1,6 +1,5 @@
 """What a call touches, as halts see it: the one place that says so, for intake, release, recovery and edits."""
 
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from apps.core.generations import Moment
@@ -10,9 +9,7 @@ from apps.gateway.requests import CallRequest
 from apps.halts.models import Halt, Mode
 from apps.halts.queries import Reach, halts_over
 from apps.registry.models import Agent, Process, Tool
-
-if TYPE_CHECKING:
-    from apps.runs.models import Run
+from apps.runs.models import Run
 
 
 def reach_of(call: ToolCall) -> Reach:
@@ -28,7 +25,7 @@ def reach_of(call: ToolCall) -> Reach:
 
 
 def reach_of_request(
-    agent: Agent, tool: Tool, request: CallRequest, *, on_behalf_of: UUID | None, run: "Run | None"
+    agent: Agent, tool: Tool, request: CallRequest, *, on_behalf_of: UUID | None, run: Run | None
 ) -> Reach:
     """Of a call that is asked for."""
     return _reach(

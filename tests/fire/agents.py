@@ -26,7 +26,6 @@ class Agents:
         self._waiting = list(reversed(requests))
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
-        self._stop = threading.Event()
         self.ends: dict[str, str] = {}
         self.answers: Counter[int] = Counter()
 
@@ -38,15 +37,9 @@ class Agents:
     def are_done(self) -> bool:
         return not any(thread.is_alive() for thread in self._threads)
 
-    def stop(self) -> None:
-        """Whoever is not done by now gives up."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(2 * PATIENCE_SECONDS)
-
     def _work(self) -> None:
         with httpx.Client(base_url=self._installation.url, timeout=PATIENCE_SECONDS) as client:
-            while not self._stop.is_set():
+            while True:
                 with self._lock:
                     request = self._waiting.pop() if self._waiting else None
                 if request is None:
@@ -55,7 +48,7 @@ class Agents:
 
     def _see_through(self, client: httpx.Client, request: dict[str, Any]) -> None:
         """Ask, and ask again with the same key, until the answer is definite."""
-        while not self._stop.is_set():
+        while True:
             answer = self._ask(client, request)
             state = answer.get("state") if answer else None
             if state:

@@ -1,7 +1,6 @@
 """Sending to a business system, as far as its breaker lets through; how it went is told to the breaker."""
 
 import datetime as dt
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +71,7 @@ def queue_is_full(granted: Granted) -> bool:
     """Whether as many calls wait for the system as may."""
     if granted.endpoint is None:
         return True
-    return _waiting_for([granted.endpoint]).count() >= rules_of(granted.endpoint).most_queued
+    return _waiting().filter(_of_system(granted.endpoint)).count() >= rules_of(granted.endpoint).most_queued
 
 
 def seconds_until_probe(granted: Granted) -> int:
@@ -87,16 +86,18 @@ def calls_to_let_go() -> list[UUID]:
     """
     found: list[UUID] = []
     now = read_moment().now
+    heads = _waiting().filter(~Exists(_before()))
+    # few systems are ever away at once: a query for each of them, and one for all others
     for breaker in Breaker.objects.exclude(state=BreakerState.CLOSED).select_related("endpoint"):
-        waiting = _waiting_for([breaker.endpoint])
-        if breaker.state in SHUT:
-            if breaker.probe_at is not None and breaker.probe_at <= now:
-                found += _ids(waiting.filter(~Exists(_before()))[:1])
-        elif not waiting.exists():
-            breakers.close_drained(breaker.endpoint_id)
-    shut = Breaker.objects.filter(state__in=SHUT).values_list("endpoint_id", flat=True)
-    well = ConnectorEndpoint.objects.exclude(id__in=list(shut))
-    return found + _ids(_waiting_for(well).filter(~Exists(_before()))[:HEADS_AT_ONCE])
+        theirs = _of_system(breaker.endpoint)
+        if breaker.state not in SHUT:
+            if not _waiting().filter(theirs).exists():
+                breakers.close_drained(breaker.endpoint_id)
+            continue
+        if breaker.probe_at is not None and breaker.probe_at <= now:
+            found += _ids(heads.filter(theirs)[:1])
+        heads = heads.exclude(theirs)
+    return found + _ids(heads[:HEADS_AT_ONCE])
 
 
 def next_in_line(call: ToolCall) -> UUID | None:
@@ -118,15 +119,13 @@ def _ids(calls: QuerySet[ToolCall]) -> list[UUID]:
     return list(calls.values_list("id", flat=True))
 
 
-def _waiting_for(endpoints: Iterable[ConnectorEndpoint]) -> QuerySet[ToolCall]:
-    """What waits for these systems, in the order it was asked for. Calls that a halt holds back count once it lets
-    go.
-    """
-    systems = Q(pk__in=())
-    for endpoint in endpoints:
-        systems |= Q(tool__connector_id=endpoint.connector_id, environment=endpoint.environment)
-    waiting = ToolCall.objects.filter(systems, state=CallState.QUEUED, queued_at__isnull=False)
-    return waiting.order_by("id")
+def _waiting() -> QuerySet[ToolCall]:
+    """What waits for a system, in the order it was asked for. Calls that a halt holds back count once it lets go."""
+    return ToolCall.objects.filter(state=CallState.QUEUED, queued_at__isnull=False).order_by("id")
+
+
+def _of_system(endpoint: ConnectorEndpoint) -> Q:
+    return Q(tool__connector_id=endpoint.connector_id, environment=endpoint.environment)
 
 
 def _before() -> QuerySet[ToolCall]:
