@@ -83,7 +83,6 @@ def run_agent(agent_arguments: Callable[..., list[str]]) -> Callable[..., None]:
     def run(agent: Agent, *more: str) -> None:
         runner = Runner(agent, read_options(agent, agent_arguments(agent.slug, "--workers", "4", "--once", *more)))
         runner.run()
-        runner.stop()
 
     return run
 

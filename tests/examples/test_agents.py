@@ -349,6 +349,16 @@ def test_an_unknown_outcome_is_waited_for_and_never_asked_again(
     assert any("CM-found-by-a-person" in text for text in comments(console))
 
 
+def test_with_once_nobody_works_on_when_it_returns(open_disputes: Open, run_agent: Run) -> None:
+    """A thread that did would hold a case the next life of the agent takes up as well."""
+    threads = set(threading.enumerate())
+    open_disputes(12)
+    run_agent(INTAKE)
+    run_agent(TRIAGE)
+    left = [thread for thread in threading.enumerate() if thread not in threads and "_work_turns" in thread.name]
+    assert not left
+
+
 @pytest.fixture
 def start_agent(agent_arguments: Callable[..., list[str]]) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start an agent as a program. None is left when the test is over."""

@@ -66,16 +66,24 @@ class Runner:
         self._stop.set()
 
     def run(self) -> None:
-        """Work until told to stop; with --once until all that is left waits for people."""
+        """Work until told to stop; with --once until all that is left waits for people and no thread works any more."""
         self._store.wake()
-        for _ in range(self._worker_count):
-            threading.Thread(target=self._work_turns, daemon=True).start()
+        workers = [threading.Thread(target=self._work_turns, daemon=True) for _ in range(self._worker_count)]
+        for worker in workers:
+            worker.start()
         while not self._stop.is_set():
             has_news = self._listen()
             if self._is_once and not has_news and not self._store.count(CaseState.OPEN):
-                return
-            if not has_news:
+                self._lay_down_work(workers)
+            elif not has_news:
                 self._stop.wait(self._poll_seconds)
+
+    def _lay_down_work(self, workers: Sequence[threading.Thread]) -> None:
+        """Stop, and return when the last turn is over: a case belongs to one agent's process at a time."""
+        self._stop.set()
+        self._store.call_together()
+        for worker in workers:
+            worker.join()
 
     def _listen(self) -> bool:
         """Take in what is new; a feed that does not answer is asked again at the next round."""
