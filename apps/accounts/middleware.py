@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -15,12 +16,13 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 def person_actor(get_response: GetResponse) -> GetResponse:
     """Set `request.actor` to the person who is signed in, or None; a person reads times in their own zone.
 
-    Not a lazy object, which would never be `None`. A request without a session cookie costs no query here, so agents
-    and health checks pay nothing; a view behind a session needs the person anyway.
+    Not a lazy object, which would never be `None`. Nobody has a session without its cookie, so agents and health checks
+    pay nothing here; a view behind a session needs the person anyway.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        person = request.user if isinstance(request.user, User) else None
+        user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        person = user if isinstance(user, User) else None
         request.actor = actor_for(person, via=SESSION) if person else None  # type: ignore[attr-defined]
         with timezone.override(person.time_zone if person else dt.UTC):
             return get_response(request)

@@ -7,7 +7,7 @@ from apps.audit.models import AuditEntry
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.middleware import current_request_id
-from apps.core.rows import insert
+from apps.core.rows import insert_values
 
 
 class Line(TypedDict):
@@ -28,7 +28,7 @@ class Line(TypedDict):
 
 def record(actor: Actor, code: str, **line: Unpack[Line]) -> None:
     """Append one line. Called inside the transaction of the change, so that both are there or neither (I2)."""
-    insert(entry(actor, code, **line))
+    insert_values(AuditEntry, **_values(actor, code, line))
 
 
 def record_many(entries: list[AuditEntry]) -> None:
@@ -38,21 +38,24 @@ def record_many(entries: list[AuditEntry]) -> None:
 
 def entry(actor: Actor, code: str, **line: Unpack[Line]) -> AuditEntry:
     """A line that is not written yet."""
-    data = ({"via": actor.via} if actor.via else {}) | (line.get("data") or {})
-    return AuditEntry(
-        at=clock.now(),
-        actor_kind=actor.kind,
-        actor_key=actor.key,
-        actor_name=actor.name,
-        code=code,
-        subject_type=line["subject_type"],
-        subject_id=str(line["subject_id"]),
-        subject_name=line.get("subject_name", "")[:200],
-        process=line.get("process", ""),
-        environment=line.get("environment", ""),
-        run_id=line.get("run_id"),
-        request_id=current_request_id(),
-        reason=line.get("reason", ""),
-        outcome=line.get("outcome", ""),
-        data=data,
-    )
+    return AuditEntry(**_values(actor, code, line))
+
+
+def _values(actor: Actor, code: str, line: Line) -> dict[str, Any]:
+    return {
+        "at": clock.now(),
+        "actor_kind": actor.kind,
+        "actor_key": actor.key,
+        "actor_name": actor.name,
+        "code": code,
+        "subject_type": line["subject_type"],
+        "subject_id": str(line["subject_id"]),
+        "subject_name": line.get("subject_name", "")[:200],
+        "process": line.get("process", ""),
+        "environment": line.get("environment", ""),
+        "run_id": line.get("run_id"),
+        "request_id": current_request_id(),
+        "reason": line.get("reason", ""),
+        "outcome": line.get("outcome", ""),
+        "data": ({"via": actor.via} if actor.via else {}) | (line.get("data") or {}),
+    }

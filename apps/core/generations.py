@@ -9,10 +9,12 @@ change that is committed holds for the next decision on every node (I6).
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import pgtrigger
-from django.db import connection
+
+from apps.core.rows import Question, ask
 
 # What people set up: teams, processes, agents and their credentials, connectors, tools, grants, active releases.
 CONFIGURATION = "configuration"
@@ -24,7 +26,7 @@ BREAKERS = "breakers"
 GENERATIONS = (CONFIGURATION, HALTS, BUDGETS, BREAKERS)
 
 _MARK = "(SELECT mark FROM core_generation WHERE name = %s)"
-_MARKS = f"SELECT statement_timestamp(), {', '.join([_MARK] * len(GENERATIONS))}"
+MOMENT: Question = (f"SELECT statement_timestamp(), {', '.join([_MARK] * len(GENERATIONS))}", GENERATIONS)
 _NEW_MARK = """
     INSERT INTO core_generation (name, mark) VALUES ('{name}', gen_random_uuid())
     ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark;
@@ -42,9 +44,13 @@ class Moment:
 
 def read_moment() -> Moment:
     """In a transaction that holds a lock: what is true under that lock."""
-    with connection.cursor() as cursor:
-        cursor.execute(_MARKS, GENERATIONS)
-        [(now, *marks)] = cursor.fetchall()
+    [answer] = ask(MOMENT)
+    return moment_of(answer)
+
+
+def moment_of(answer: tuple[Any, ...] | None) -> Moment:
+    """What was answered to MOMENT."""
+    now, *marks = answer or ()
     return Moment(now, dict(zip(GENERATIONS, marks, strict=True)))
 
 

@@ -4,6 +4,8 @@ connection.
 
 from django.db import connection
 
+from apps.core.rows import Question, ask
+
 OUTBOX = 7301
 HALTS = 7302
 
@@ -16,5 +18,9 @@ def take_exclusive(key: int) -> None:
 
 def take_shared(key: int) -> None:
     """Wait until nobody holds the lock exclusively; any number may share it. Must run inside a transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [key])
+    ask(shared(key))
+
+
+def shared(key: int) -> Question:
+    """`take_shared` as a question, for whoever asks something under the lock in the same message."""
+    return "SELECT pg_advisory_xact_lock_shared(%s)", [key]

@@ -20,7 +20,7 @@ from django.db.models import Exists, OuterRef
 
 from apps.core import clock, locks
 from apps.core.models import OutboxEvent
-from apps.core.rows import insert
+from apps.core.rows import insert_values
 
 log = structlog.get_logger(__name__)
 
@@ -54,27 +54,22 @@ def register(table: dict[type[DomainEvent], list[Handler]]) -> None:
 
 def add(event: DomainEvent) -> None:
     """Write the event into the outbox. Must be called inside the transaction of the change it tells of."""
-    insert(_row_of(event))
+    insert_values(OutboxEvent, **_values(event))
     if event.urgent:
         transaction.on_commit(nudge)
 
 
 def add_many(events: Sequence[DomainEvent]) -> None:
     """The same for many, in their order, in one statement."""
-    OutboxEvent.objects.bulk_create([_row_of(event) for event in events])
+    OutboxEvent.objects.bulk_create([OutboxEvent(**_values(event)) for event in events])
     if any(event.urgent for event in events):
         transaction.on_commit(nudge)
 
 
-def _row_of(event: DomainEvent) -> OutboxEvent:
+def _values(event: DomainEvent) -> dict[str, Any]:
     now = clock.now()
-    return OutboxEvent(
-        name=type(event).__name__,
-        subject=event.subject,
-        body=dataclasses.asdict(event),  # type: ignore[call-overload]
-        written_at=now,
-        due_at=now,
-    )
+    body = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}  # type: ignore[arg-type]
+    return {"name": type(event).__name__, "subject": event.subject, "body": body, "written_at": now, "due_at": now}
 
 
 def nudge() -> None:

@@ -1,18 +1,49 @@
 """Reading and writing single rows on the path every governed call takes.
 
 Django builds and compiles a statement anew each time, which costs several times what PostgreSQL needs to carry it out.
-These build it once per model and shape. Signals, deferred fields and columns the database fills are for `save()`.
+These build it once per model and shape. Signals, deferred fields and what is filled in at saving are for `save()`.
 """
 
-from collections.abc import Callable, Iterator
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model, QuerySet
+from psycopg.adapt import Transformer
 
 R = TypeVar("R")
+Statement = tuple[str, Sequence[Any]]
+"""SQL with its values: no per cent sign in it but those of `%s`."""
+Question = Statement
+"""A SELECT of one row or none."""
+
+# Values of this type go into such a column as they are. Asking the field, which checks and converts whatever people
+# may give it, takes longer than all else about an INSERT. A field of a class of its own is asked in any case.
+_TAKEN_AS_IT_IS: dict[type, type] = {
+    models.UUIDField: UUID,
+    models.CharField: str,
+    models.TextField: str,
+    models.SlugField: str,
+    models.IntegerField: int,
+    models.PositiveSmallIntegerField: int,
+    models.PositiveIntegerField: int,
+    models.BigIntegerField: int,
+    models.BooleanField: bool,
+    models.DateTimeField: dt.datetime,
+}
+
+
+class _Column(NamedTuple):
+    """A field, the attribute that holds its value, and the type it takes as it is."""
+
+    field: "Field[Any, Any]"
+    attribute: str
+    taken: type | None
 
 
 def sole(rows: "QuerySet[Any, R]") -> R | None:
@@ -23,34 +54,51 @@ def sole(rows: "QuerySet[Any, R]") -> R | None:
     return next(iter(rows[:1]), None)
 
 
-def key_of(model: type[Model], **where: Any) -> Any:
-    """The primary key of a row with these values, or None; of a unique key, the only one."""
-    sql, fields = _select_key(model, tuple(where))
+def key_question(model: type[Model], **where: Any) -> Question:
+    """Asks for the primary key of a row with these values; of a unique key, the only one."""
+    sql, columns = _select_key(model, tuple(where))
+    return sql, _prepared(columns, where)
+
+
+def ask(*questions: Question) -> list[tuple[Any, ...] | None]:
+    """The answers, in order. All questions go out in one message, and are still asked one after the other: each sees
+    what is committed when its turn comes, so one may wait for a lock under which the next reads.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(sql, _prepared(fields, where))
-        found = cursor.fetchone()
-    return found[0] if found else None
+        cursor.execute(_message(cursor, questions))
+        answers = [cursor.fetchone()]
+        while cursor.nextset():
+            answers.append(cursor.fetchone())
+    return answers
 
 
 def change(model: type[Model], changes: dict[str, Any], **where: Any) -> int:
     """UPDATE the rows with these values, none of them None, and return how many those were."""
-    sql, fields = _update_of(model, tuple(changes), tuple(where))
+    sql, columns = _update_of(model, tuple(changes), tuple(where))
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*_prepared(fields, changes), *_prepared(fields[len(changes) :], where)])
+        cursor.execute(sql, [*_prepared(columns, changes), *_prepared(columns[len(changes) :], where)])
         return int(cursor.rowcount)
 
 
 def change_unseen(model: type[Model], changes: dict[str, Any], **where: Any) -> None:
     """`change` where nobody asks how many rows those were; within `together` it waits like an insert."""
-    sql, fields = _update_of(model, tuple(changes), tuple(where))
-    _send_or_wait([(sql, [*_prepared(fields, changes), *_prepared(fields[len(changes) :], where)])])
+    sql, columns = _update_of(model, tuple(changes), tuple(where))
+    _send_or_wait([(sql, [*_prepared(columns, changes), *_prepared(columns[len(changes) :], where)])])
 
 
 def insert(*rows: Model) -> None:
     """INSERT new rows whose keys and defaults were made here, in their order; within `together` they wait."""
     _send_or_wait([_insert_values(row) for row in rows])
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+
+def insert_values(model: type[Model], **values: Any) -> None:
+    """`insert` of one row that nobody needs as an object, by its columns' attributes; the others have their default."""
+    sql, columns = _insert_of(model)
+    if unknown := values.keys() - {column.attribute for column in columns}:
+        raise TypeError(f"{model.__name__} has no {', '.join(sorted(unknown))}")
+    _send_or_wait([(sql, [_prepare(column, _given(column, values)) for column in columns])])
 
 
 @contextmanager
@@ -68,7 +116,7 @@ class _Waiting:
     """Statements that have not been sent; sends them before any other."""
 
     def __init__(self) -> None:
-        self.statements: list[tuple[str, list[Any]]] = []
+        self.statements: list[Statement] = []
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         self.send()
@@ -80,7 +128,7 @@ class _Waiting:
             _send(statements)
 
 
-def _send_or_wait(statements: list[tuple[str, list[Any]]]) -> None:
+def _send_or_wait(statements: list[Statement]) -> None:
     waiting = next((wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, _Waiting)), None)
     if waiting is not None:
         waiting.statements += statements
@@ -88,48 +136,75 @@ def _send_or_wait(statements: list[tuple[str, list[Any]]]) -> None:
         _send(statements)
 
 
-def _send(statements: list[tuple[str, list[Any]]]) -> None:
-    """One message. Each statement is given its values by itself: psycopg remembers the form of short ones."""
+def _send(statements: list[Statement]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("; ".join(cursor.mogrify(sql, values) for sql, values in statements))
+        cursor.execute(_message(cursor, statements))
 
 
-def _insert_values(row: Model) -> tuple[str, list[Any]]:
-    sql, fields = _insert_of(type(row))
-    return sql, [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+def _message(cursor: CursorWrapper, statements: Sequence[Statement]) -> str:
+    """The statements with their values in them. `mogrify` would write each the same way, and look up anew for each how
+    values of every type are written.
+    """
+    literal = Transformer(cursor.connection).as_literal
+    texts = (
+        sql.encode() % tuple([b"NULL" if value is None else literal(value) for value in values])
+        for sql, values in statements
+    )
+    return b"; ".join(texts).decode()
 
 
-def _prepared(fields: list["Field[Any, Any]"], values: dict[str, Any]) -> list[Any]:
-    """The values as their columns take them, a row's key for a row; `fields` begins with theirs."""
+def _insert_values(row: Model) -> Statement:
+    sql, columns = _insert_of(type(row))
+    return sql, [_prepare(column, getattr(row, column.attribute)) for column in columns]
+
+
+def _prepared(columns: list[_Column], values: dict[str, Any]) -> list[Any]:
+    """The values as their columns take them, a row's key for a row; `columns` begins with theirs."""
     return [
-        field.get_db_prep_save(value.pk if isinstance(value, Model) else value, connection)
-        for field, value in zip(fields[: len(values)], values.values(), strict=True)
+        _prepare(column, value.pk if isinstance(value, Model) else value)
+        for column, value in zip(columns[: len(values)], values.values(), strict=True)
     ]
 
 
+def _given(column: _Column, values: dict[str, Any]) -> Any:
+    return values[column.attribute] if column.attribute in values else column.field.get_default()
+
+
+def _prepare(column: _Column, value: Any) -> Any:
+    if value is None or type(value) is column.taken:
+        return value
+    return column.field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS])
+
+
 @cache
-def _insert_of(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
-    """The statement and the fields that fill it, in order. A sequence's column is left to the sequence."""
+def _insert_of(model: type[Model]) -> tuple[str, list[_Column]]:
+    """The statement and what fills it, in order. A sequence's column is left to the sequence."""
     fields = [field for field in model._meta.local_concrete_fields if field is not model._meta.auto_field]
-    columns = ", ".join(f'"{field.column}"' for field in fields)
+    names = ", ".join(f'"{field.column}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
-    return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({marks})', fields  # noqa: S608  our own names
+    sql = f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({marks})'  # noqa: S608  our own names
+    return sql, [_column(field) for field in fields]
 
 
 @cache
-def _select_key(model: type[Model], names: tuple[str, ...]) -> tuple[str, list["Field[Any, Any]"]]:
+def _select_key(model: type[Model], names: tuple[str, ...]) -> tuple[str, list[_Column]]:
     key, *fields = _fields(model, ("pk", *names))
     sql = f'SELECT "{key.column}" FROM "{model._meta.db_table}" WHERE {_equal(fields, " AND ")} LIMIT 1'  # noqa: S608  our own names
-    return sql, fields
+    return sql, [_column(field) for field in fields]
 
 
 @cache
-def _update_of(
-    model: type[Model], changed: tuple[str, ...], names: tuple[str, ...]
-) -> tuple[str, list["Field[Any, Any]"]]:
+def _update_of(model: type[Model], changed: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, list[_Column]]:
     changes, where = _fields(model, changed), _fields(model, names)
     sql = f'UPDATE "{model._meta.db_table}" SET {_equal(changes, ", ")} WHERE {_equal(where, " AND ")}'  # noqa: S608  our own names
-    return sql, changes + where
+    return sql, [_column(field) for field in changes + where]
+
+
+def _column(field: "Field[Any, Any]") -> _Column:
+    kind = field
+    while isinstance(kind, models.ForeignKey):
+        kind = kind.target_field
+    return _Column(field, field.attname, _TAKEN_AS_IT_IS.get(type(kind)))
 
 
 def _fields(model: type[Model], names: tuple[str, ...]) -> list["Field[Any, Any]"]:

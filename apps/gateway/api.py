@@ -19,7 +19,14 @@ from apps.gateway import services, spending
 from apps.gateway.longpoll import MAX_WAIT_SECONDS, slot, wait_until
 from apps.gateway.models import OPEN_STATES, CallState, ToolCall
 from apps.gateway.queries import call_for, calls_visible_to
-from apps.gateway.serializers import AuthorizeSerializer, EditSerializer, RevisionSerializer, ToolCallSerializer
+from apps.gateway.serializers import (
+    AuthorizeSerializer,
+    EditSerializer,
+    RevisionSerializer,
+    ToolCallSerializer,
+    read_question,
+    read_tool_call,
+)
 from apps.gateway.shown import (
     arguments_now,
     call_resource,
@@ -44,18 +51,15 @@ class ToolCalls(APIView):
     )
     def post(self, request: Request) -> Response:
         signed_in = agent_of(request)
-        body = ToolCallSerializer(
-            data=request.data, context={"idempotency_key": request.headers.get("Idempotency-Key")}
-        )
-        body.is_valid(raise_exception=True)
-        if body.validated_data["dry_run"]:
-            verdict = services.preview_tool_call(agent=signed_in.agent, request=body.call_request())
+        asked, is_dry_run = read_tool_call(request.data, key_header=request.headers.get("Idempotency-Key"))
+        if is_dry_run:
+            verdict = services.preview_tool_call(agent=signed_in.agent, request=asked)
             return Response({"dry_run": True, "state": None, "decision": verdict_resource(verdict)})
         intake = services.request_tool_call(
             agent=signed_in.agent,
             credential=signed_in.credential,
             actor=actor_of(request),
-            request=body.call_request(),
+            request=asked,
             moment=signed_in.moment,
         )
         resource = call_resource(
@@ -168,9 +172,7 @@ class Authorize(APIView):
         operation_id="tool_call_authorize", request=AuthorizeSerializer, responses={200: OpenApiTypes.OBJECT}
     )
     def post(self, request: Request) -> Response:
-        body = AuthorizeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        verdict = services.preview_tool_call(agent=agent_of(request).agent, request=body.call_request())
+        verdict = services.preview_tool_call(agent=agent_of(request).agent, request=read_question(request.data))
         return Response({"decision": verdict_resource(verdict)})
 
 

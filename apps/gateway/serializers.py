@@ -92,32 +92,9 @@ class AuthorizeSerializer(serializers.Serializer[Any]):
     idempotency_key = serializers.RegexField(KEY_PATTERN, required=False, allow_null=True, max_length=200)
     dry_run = serializers.BooleanField(default=False)
 
-    def call_request(self) -> CallRequest:
-        data = self.validated_data
-        return CallRequest(
-            tool=data["tool"],
-            arguments=data["arguments"],
-            idempotency_key=data.get("idempotency_key") or "",
-            run_id=data.get("run_id"),
-            rationale=data.get("rationale") or "",
-            confidence=data.get("confidence"),
-            evidence=tuple(dict(item) for item in data.get("evidence") or ()),
-            on_behalf_of=data.get("on_behalf_of") or "",
-            region=data.get("region"),
-            customer_tier=data.get("customer_tier"),
-        )
-
 
 class ToolCallSerializer(AuthorizeSerializer):
-    """A call needs a key, in the body or in the `Idempotency-Key` header; where both are given they must agree."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        header = self.context.get("idempotency_key")
-        if header and isinstance(data, dict):
-            if data.get("idempotency_key") not in (None, header):
-                raise serializers.ValidationError({"idempotency_key": "The header and the body name different keys."})
-            data = {**data, "idempotency_key": header}
-        return super().to_internal_value(data)
+    """A call needs a key."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if (attrs.get("idempotency_key") or "").startswith(OWN_PREFIX):
@@ -125,3 +102,40 @@ class ToolCallSerializer(AuthorizeSerializer):
         if not attrs.get("idempotency_key") and not attrs["dry_run"]:
             raise serializers.ValidationError({"idempotency_key": "Every call needs an idempotency key."})
         return attrs
+
+
+# One of each for all requests and threads: to make a serializer is to copy every field it has, which takes longer than
+# to check what they hold, and checking leaves nothing behind on it.
+_AUTHORIZE, _TOOL_CALL = AuthorizeSerializer(), ToolCallSerializer()
+
+
+def read_question(data: Any) -> CallRequest:
+    """What a decision is asked about. Raises ValidationError."""
+    return _call_request(_AUTHORIZE.run_validation(data))
+
+
+def read_tool_call(data: Any, *, key_header: str | None) -> tuple[CallRequest, bool]:
+    """(the call that is asked for, whether it is a dry run). Its key is in the body or in the `Idempotency-Key` header;
+    where both are given they must agree. Raises ValidationError.
+    """
+    if key_header and isinstance(data, dict):
+        if data.get("idempotency_key") not in (None, key_header):
+            raise serializers.ValidationError({"idempotency_key": "The header and the body name different keys."})
+        data = {**data, "idempotency_key": key_header}
+    asked = _TOOL_CALL.run_validation(data)
+    return _call_request(asked), asked["dry_run"]
+
+
+def _call_request(asked: dict[str, Any]) -> CallRequest:
+    return CallRequest(
+        tool=asked["tool"],
+        arguments=asked["arguments"],
+        idempotency_key=asked.get("idempotency_key") or "",
+        run_id=asked.get("run_id"),
+        rationale=asked.get("rationale") or "",
+        confidence=asked.get("confidence"),
+        evidence=tuple(dict(item) for item in asked.get("evidence") or ()),
+        on_behalf_of=asked.get("on_behalf_of") or "",
+        region=asked.get("region"),
+        customer_tier=asked.get("customer_tier"),
+    )

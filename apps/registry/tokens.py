@@ -13,7 +13,7 @@ from apps.core import clock
 from apps.core.actor import Actor, agent_actor
 from apps.core.errors import NotAuthenticated
 from apps.core.generations import CONFIGURATION, Moment, read_moment
-from apps.core.memory import Remembered
+from apps.core.memory import BoundedCache, Remembered
 from apps.core.rows import sole
 from apps.registry.models import Agent, AgentCredential
 
@@ -21,6 +21,8 @@ PREFIX = "mca_"
 LIFETIME_SECONDS = 15 * 60
 # Not django's TimestampSigner: that one asks the machine for the time, and a test could not move it.
 SIGNER = Signer(salt="registry.agent-access-token")
+# A token says the same for as long as it lives; what it stands for is asked each time.
+_claims: BoundedCache[str, tuple[UUID, int]] = BoundedCache(2_000)
 _standing: Remembered[UUID, AgentCredential] = Remembered(CONFIGURATION, size=2_000)
 
 
@@ -56,18 +58,23 @@ def is_access_token(token: str) -> bool:
 
 def agent_for_token(token: str) -> SignedInAgent:
     """Who the token was given to, with process and teams. Raises NotAuthenticated and says why."""
-    try:
-        claims = SIGNER.unsign_object(token.removeprefix(PREFIX))
-        credential_id = UUID(claims["credential"])
-    except (BadSignature, ValueError):
-        raise NotAuthenticated("token.invalid", "This access token was not given out here.") from None
-    if claims["until"] <= clock.now().timestamp():
+    credential_id, until = _claims.get(token) or _claims.put(token, _claims_of(token))
+    if until <= clock.now().timestamp():
         raise NotAuthenticated("token.expired", "This access token has expired. Ask for a new one at /oauth/token.")
     moment = read_moment()
     credential = _standing.get(credential_id, lambda: _read(credential_id), moment=moment)
     if credential is None:
         raise NotAuthenticated("token.revoked", "The credential behind this access token was revoked.")
     return SignedInAgent(agent=credential.agent, credential=credential, moment=moment)
+
+
+def _claims_of(token: str) -> tuple[UUID, int]:
+    """(credential, when the token ends in seconds since 1970), once its signature holds."""
+    try:
+        claims = SIGNER.unsign_object(token.removeprefix(PREFIX))
+        return UUID(claims["credential"]), claims["until"]
+    except (BadSignature, ValueError):
+        raise NotAuthenticated("token.invalid", "This access token was not given out here.") from None
 
 
 def _read(credential_id: UUID) -> AgentCredential | None:

@@ -13,7 +13,7 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.ids import uuid7
 from apps.core.money import Money
-from apps.core.rows import change_unseen, insert
+from apps.core.rows import change_unseen, insert, insert_values
 from apps.registry.models import Agent
 from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
 
@@ -132,25 +132,25 @@ def add_span(
     """Write one enforced span. With a `span_id` that is there already nothing happens, so that a handler may run
     twice.
     """
-    span = Span(
-        id=span_id or uuid7(),
-        run_id=run_id,
-        tool_call_id=tool_call_id,
-        kind=kind,
-        status=status,
-        name=name[:200],
-        actor_name=actor_name[:200],
-        note=note[:300],
-        money_minor=money.minor if money else None,
-        currency=money.currency if money else "",
-        started_at=started_at,
-        ended_at=ended_at,
-        attributes=attributes or {},
-    )
+    values = {
+        "id": span_id or uuid7(),
+        "run_id": run_id,
+        "tool_call_id": tool_call_id,
+        "kind": kind,
+        "status": status,
+        "name": name[:200],
+        "actor_name": actor_name[:200],
+        "note": note[:300],
+        "money_minor": money.minor if money else None,
+        "currency": money.currency if money else "",
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "attributes": attributes or {},
+    }
     if span_id is None:
-        insert(span)
+        insert_values(Span, **values)
     else:
-        Span.objects.bulk_create([span], ignore_conflicts=True)
+        Span.objects.bulk_create([Span(**values)], ignore_conflicts=True)
 
 
 def end_span(*, tool_call_id: UUID, kind: SpanKind, status: SpanStatus, ended_at: dt.datetime, note: str = "") -> None:

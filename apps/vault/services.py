@@ -14,6 +14,8 @@ from apps.core.rows import insert
 from apps.vault.models import Payload
 
 SALT_BYTES = 16
+# Not canonical: a business system may answer numbers that RFC 8785 cannot carry, and its answer must not be lost.
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,7 @@ def store(*documents: Document) -> list[Payload]:
 
 def sealed(document: Document) -> Payload:
     """The row of the document, not written yet."""
-    # not canonical: a business system may answer numbers that RFC 8785 cannot carry, and its answer must not be lost
-    body = json.dumps(document.body, allow_nan=False, separators=(",", ":")).encode()
+    body = _ENCODER.encode(document.body).encode()
     salt = os.urandom(SALT_BYTES)
     return Payload(
         id=uuid7(),

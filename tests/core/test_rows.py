@@ -1,12 +1,18 @@
 """Statements built once do what the ORM's would, and rows that wait to be written are there when they are asked for."""
 
+import threading
+import time
+from typing import Any
+
 import pytest
+from django.apps import apps
 from django.db import connection, transaction
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
-from apps.core import clock
+from apps.core import clock, locks
 from apps.core.models import Heartbeat, OutboxEvent
-from apps.core.rows import change, insert, key_of, together
+from apps.core.rows import _insert_values, ask, change, insert, insert_values, key_question, together
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +38,7 @@ def test_whatever_is_asked_meanwhile_finds_them() -> None:
         insert(beat("one"))
         assert Heartbeat.objects.filter(name="one").exists()
         insert(beat("two"))
-        assert key_of(Heartbeat, name="two") == "two"
+        assert ask(key_question(Heartbeat, name="two")) == [("two",)]
         insert(beat("three"))
         assert change(Heartbeat, {"seen_at": clock.now()}, name="three") == 1
         insert(beat("four"))
@@ -60,4 +66,59 @@ def test_a_change_says_how_many_rows_it_changed() -> None:
 
 
 def test_no_key_for_what_is_not_there() -> None:
-    assert key_of(Heartbeat, name="nobody") is None
+    assert ask(key_question(Heartbeat, name="nobody")) == [None]
+
+
+def test_a_row_without_an_object_has_the_defaults_of_its_fields() -> None:
+    insert_values(OutboxEvent, name="Told", body={}, written_at=clock.now(), due_at=clock.now())
+    told = OutboxEvent.objects.get(name="Told")
+
+    assert (told.subject, told.attempt_count, told.delivered_at) == ("", 0, None)
+    with pytest.raises(TypeError, match="no nmae"):
+        insert_values(OutboxEvent, nmae="Told")
+
+
+@pytest.mark.parametrize("text", ["%s", "100 %", "it's", '"', "\\", "\\'; DROP TABLE x; --", "é\U0001f600", ""])
+def test_a_value_is_never_sql(text: str) -> None:
+    insert(beat("one"), beat(text))
+    insert_values(
+        OutboxEvent, name="Told", subject=text, body={text: [text]}, written_at=clock.now(), due_at=clock.now()
+    )
+
+    assert ask(key_question(Heartbeat, name=text), key_question(Heartbeat, name="one")) == [(text,), ("one",)]
+    assert OutboxEvent.objects.get(subject=text).body == {text: [text]}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_asked_behind_a_lock_sees_what_was_committed_under_it() -> None:
+    """One message, and yet each question its own snapshot."""
+    held, answers = threading.Event(), []
+
+    def wait_and_ask() -> None:
+        with transaction.atomic():
+            held.wait(10)
+            answers.append(ask(locks.shared(locks.HALTS), key_question(Heartbeat, name="placed")))
+        connection.close()
+
+    asking = threading.Thread(target=wait_and_ask)
+    asking.start()
+    with transaction.atomic():
+        locks.take_exclusive(locks.HALTS)
+        held.set()
+        time.sleep(0.3)
+        insert(beat("placed"))
+    asking.join(10)
+
+    assert answers[0][1] == ("placed",)
+
+
+def django_row(row: Model) -> list[Any]:
+    fields = [field for field in row._meta.local_concrete_fields if field is not row._meta.auto_field]
+    return [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+
+
+def test_values_go_into_their_columns_as_the_fields_would_put_them(world: object) -> None:
+    """For every model of ours and what a row of it holds."""
+    for model in apps.get_models():
+        if model.__module__.startswith("apps.") and (row := model._default_manager.first()) is not None:
+            assert list(map(str, _insert_values(row)[1])) == list(map(str, django_row(row))), model

@@ -1,6 +1,7 @@
 """Intake: a call is asked for, decided and committed in one transaction without any network in it (I2)."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -12,8 +13,8 @@ from apps.budgets.refusals import BudgetRefusal
 from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted
-from apps.core.generations import Moment, read_moment
-from apps.core.rows import insert, key_of, together
+from apps.core.generations import MOMENT, Moment, moment_of, read_moment
+from apps.core.rows import Question, ask, insert, key_question, together
 from apps.gateway import arguments as args
 from apps.gateway import spending
 from apps.gateway.consent import consent_request
@@ -99,9 +100,9 @@ def _take(asked: Asked) -> Intake:
     (I6).
     """
     with transaction.atomic(), together():
-        locks.take_shared(locks.HALTS)
-        asked = renewed(asked, read_moment())
-        return _known_call(asked) or _decide_and_write(asked)
+        _, now, key_holder = ask(locks.shared(locks.HALTS), MOMENT, _key_question(asked))
+        asked = renewed(asked, moment_of(now))
+        return _known_call(asked, key_holder[0]) if key_holder else _decide_and_write(asked)
 
 
 def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
@@ -120,18 +121,19 @@ def preview_tool_call(*, agent: Agent, request: CallRequest) -> Verdict:
     return verdict_on(agent=agent, tool=granted.tool, request=request, money=money, run=None)
 
 
-def _known_call(asked: Asked) -> Intake | None:
-    """The call that already holds this key. Raises Conflict when it was made with other arguments, or too long ago."""
-    # nearly every key is new: the call with all it refers to is read only where there is one
-    call_id = key_of(
+def _key_question(asked: Asked) -> Question:
+    """Which call holds this key. Nearly every key is new: the call is read only where there is one."""
+    return key_question(
         ToolCall,
         agent_id=asked.agent.id,
         tool_id=asked.granted.tool.id,
         idempotency_key=asked.request.idempotency_key,
         holds_key=True,
     )
-    if call_id is None:
-        return None
+
+
+def _known_call(asked: Asked, call_id: UUID) -> Intake:
+    """The call that already holds this key. Raises Conflict when it was made with other arguments, or too long ago."""
     call = ToolCall.objects.select_related("tool", "approval", "request", "result").get(id=call_id)
     check_key(call)
     if not _was_asked_for_with(call, asked.arguments_digest):
