@@ -79,7 +79,7 @@ class Halts(APIView):
             reason=data.get("reason") or "",
             expires_at=data.get("expires_at"),
         )
-        return Response(_with_evidence(halt, actor_of(request)), status=201)
+        return Response(_placed(halt, actor_of(request)), status=201)
 
     @extend_schema(
         operation_id="halt_list",
@@ -196,12 +196,17 @@ class HaltHold(APIView):
         return Response(halt_resource(halt, actor_of(request)))
 
 
+def _placed(halt: Halt, actor: Actor) -> dict[str, Any]:
+    """The halt with what was under way when it was placed. What its lift would start again is not counted: whoever
+    stops something waits for this answer.
+    """
+    return {**halt_resource(halt, actor), "executing": [_call(call) for call in calls_when_placed(actor, halt)]}
+
+
 def _with_evidence(halt: Halt, actor: Actor) -> dict[str, Any]:
     """The halt with what was under way when it was placed and how that ended, and with its lift."""
-    under_way = [_call(call) for call in calls_when_placed(actor, halt)]
     return {
-        **halt_resource(halt, actor),
-        "executing": under_way,
+        **_placed(halt, actor),
         "restarts": _restarts(restarts_of(actor, halt)) if is_in_force(halt) else None,
         "lift": _lift(halt),
     }

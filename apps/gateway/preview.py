@@ -158,7 +158,9 @@ def calls_when_placed(actor: Actor, halt: Halt) -> list[ToolCall]:
 def restarts_of(actor: Actor, halt: Halt) -> Restarts:
     """What would start again for this actor's eyes if the halt were lifted."""
     seen = Q(process__in=processes_visible_to(actor))
-    calls = ToolCall.objects.filter(seen, calls_covered(halt), environment=halt.environment)
+    # named by state, for which there is an index: most calls of the books have ended
+    parked = (CallState.QUEUED, CallState.AWAITING_APPROVAL)
+    calls = ToolCall.objects.filter(seen, calls_covered(halt), environment=halt.environment, state__in=parked)
     runs = Run.objects.filter(seen, runs_covered(halt), environment=halt.environment, state=RunState.OPEN)
     counts: dict[str, Any] = calls.aggregate(
         queued=Count("id", filter=Q(state=CallState.QUEUED)),

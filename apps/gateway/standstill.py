@@ -14,8 +14,9 @@ from apps.halts.models import Condition, Halt
 from apps.runs.models import Run, RunState
 from apps.runs.queries import runs_visible_to
 
-# Whoever stops something wants to know of the last hours; a full table is not searched for what was years ago.
-LOOKED_BACK = dt.timedelta(days=1)
+# How far the last call is looked for, one after the other. Nearly always it was a moment ago, and whoever stops
+# something waits; a full table is not searched for what was years ago.
+LOOKED_BACK = (dt.timedelta(seconds=30), dt.timedelta(hours=1), dt.timedelta(days=1))
 # A call that was on its way for longer than this counts for no rule.
 LONGEST_EXECUTION = dt.timedelta(hours=1)
 WENT_WRONG = (CallState.FAILED, CallState.OUTCOME_UNKNOWN)
@@ -34,11 +35,15 @@ def executing_in(scope: Scoped, environment: str) -> list[UUID]:
 
 def last_admitted_in(scope: Scoped, environment: str) -> dt.datetime | None:
     """When the latest call in the scope became executing; None when none did within a day."""
-    calls = ToolCall.objects.filter(
-        calls_covered(scope), environment=environment, executing_at__gte=clock.now() - LOOKED_BACK
-    )
-    moment: dt.datetime | None = calls.aggregate(last=Max("executing_at"))["last"]
-    return moment
+    calls = ToolCall.objects.filter(calls_covered(scope), environment=environment)
+    now = clock.now()
+    for back in LOOKED_BACK:
+        moment: dt.datetime | None = calls.filter(executing_at__gte=now - back).aggregate(last=Max("executing_at"))[
+            "last"
+        ]
+        if moment is not None:
+            return moment
+    return None
 
 
 def restarts_in(scope: Scoped, environment: str) -> Restarts:

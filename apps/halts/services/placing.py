@@ -8,6 +8,7 @@ from django.db import transaction
 from apps.core import clock, locks, outbox
 from apps.core.actor import Actor
 from apps.core.errors import Invalid, NotAllowed
+from apps.core.rows import together
 from apps.halts.above import above
 from apps.halts.events import HaltPlaced
 from apps.halts.models import Halt, Mode, ReasonCode, Scope
@@ -44,7 +45,7 @@ def place_halt(
     target = target_for(actor, scope_type=scope_type, reference=scope_reference, environment=environment)
     if not may_place(actor, target):
         raise NotAllowed("halt.not_allowed", f"Only an operator may halt {target.name}.")
-    with transaction.atomic():
+    with transaction.atomic(), together():
         locks.take_exclusive(locks.HALTS)
         halt = Halt.objects.create(
             scope_type=target.scope_type,
