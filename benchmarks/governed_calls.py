@@ -80,10 +80,11 @@ def run(directory: Path, connector: Connector, *, seconds: int, with_statements:
         # in a database of its own, the worker neither finds nor works on what pgbench writes
         pgbench = Pgbench(database.copy("pgbench"), script)
         rows = [take_turns(calls, pgbench, count, seconds=seconds) for count in CLIENT_COUNTS]
+        paced = at_half_load(calls, rows, seconds=seconds)
         pgbench.check()
         books = report.Books(calls.done_count, connector.ledger(), succeeded_calls(database))
-    failures = report.complaints(rows, books)
-    say(f"\n{report.table(rows)}\n\n{books}")
+    failures = report.complaints(rows, paced, books)
+    say(f"\n{report.table(rows)}\n\n{paced}\n\n{books}")
     say(f"{len(traced[0].statements)} statements a call. Took {time.monotonic() - began:.0f} s.")
     for failure in failures:
         complain(failure)
@@ -98,9 +99,9 @@ class Calls:
         self._rounds = 0
         self.done_count = 0
 
-    def measure(self, client_count: int, seconds: int) -> Measured:
+    def measure(self, client_count: int, seconds: int, *, per_second: float = 0.0) -> Measured:
         self._rounds += 1
-        order = Order(self._port, self._token, f"round-{self._rounds}", client_count, seconds)
+        order = Order(self._port, self._token, f"round-{self._rounds}", client_count, seconds, per_second)
         measured = measure(order)
         self.done_count += measured.done_count
         return measured
@@ -137,6 +138,14 @@ def take_turns(calls: Calls, pgbench: Pgbench, client_count: int, *, seconds: in
         time.sleep(DELIVERY_SECONDS)
         alone.append(pgbench.run(client_count=client_count, seconds=seconds // TURNS))
     return report.Row(client_count, reduce(add, governed), reduce(add, alone))
+
+
+def at_half_load(calls: Calls, rows: list[report.Row], *, seconds: int) -> report.Paced:
+    """How long an answer takes when half as much is asked for as the console can do."""
+    full = next(row for row in rows if row.client_count == report.FLOOR_CLIENTS).governed.per_second
+    say("half load …")
+    per_second = full / 2
+    return report.Paced(per_second, calls.measure(report.FLOOR_CLIENTS, seconds, per_second=per_second))
 
 
 if __name__ == "__main__":

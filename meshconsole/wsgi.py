@@ -1,5 +1,6 @@
 """The WSGI entry of the web process."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -7,3 +8,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "meshconsole.settings")
 
 application = get_wsgi_application()
+
+# What is loaded by now stays as long as the process does, and the collector need not walk it again and again.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 20)

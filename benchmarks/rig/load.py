@@ -28,13 +28,23 @@ SAMPLES_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """So many clients for so long. `name` makes the idempotency keys of this round its own."""
+    """So many clients for so long. `name` makes the idempotency keys of this round its own.
+
+    With `per_second` calls are asked for at that pace, all clients together, and a latency counts from when its call
+    was due; without, each client asks again as soon as it is answered.
+    """
 
     port: int
     token: str
     name: str
     client_count: int
     seconds: float
+    per_second: float = 0.0
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one call of a client to its next."""
+        return self.client_count / self.per_second if self.per_second else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +98,13 @@ def measure(order: Order) -> Measured:
 
 @dataclass
 class _Client:
+    """`due_at` is when its next call is due, or when the one that is not answered was."""
+
     name: str
     link: socket.socket
+    due_at: float
     count: int = 0
-    sent_at: float = 0.0
+    is_waiting: bool = False
     received: bytes = b""
 
 
@@ -104,49 +117,73 @@ class _Tally:
 
 def _carry_out(order: Order) -> Measured:
     tally, selector = _Tally(), selectors.DefaultSelector()
-    clients = [_Client(f"{order.name}-{number}", connect(order.port)) for number in range(order.client_count)]
-    count_from = time.perf_counter() + WARM_UP_SECONDS
+    began = time.perf_counter()
+    count_from = began + WARM_UP_SECONDS
     until = count_from + order.seconds
+    step = order.interval / order.client_count
+    clients = [
+        _Client(f"{order.name}-{number}", connect(order.port), due_at=began + number * step)
+        for number in range(order.client_count)
+    ]
     for client in clients:
         selector.register(client.link, selectors.EVENT_READ, client)
-        _send(client, order)
     # every call that was begun is waited for: the ledger knows it too
     while selector.get_map() and time.perf_counter() < until + ANSWER_SECONDS:
-        for key, _ in selector.select(timeout=1):
-            if _hear(key.data, tally, count_from, until):
-                selector.unregister(key.data.link)
-            elif not key.data.received:
-                _send(key.data, order)
+        _send_due(selector, order, until)
+        for key, _ in selector.select(timeout=_seconds_to_next(selector)):
+            if not _hear(key.data, tally, order, count_from, until):
+                selector.unregister(key.fileobj)
     tally.errors += ["no answer"] * len(selector.get_map())
     return _measured(tally, order.seconds)
 
 
+def _clients(selector: selectors.BaseSelector) -> list[_Client]:
+    return [key.data for key in selector.get_map().values()]
+
+
+def _send_due(selector: selectors.BaseSelector, order: Order, until: float) -> None:
+    """Every call that is due; after the end a client that waits for nothing is through."""
+    now = time.perf_counter()
+    for client in _clients(selector):
+        if client.is_waiting:
+            continue
+        if now >= until:
+            selector.unregister(client.link)
+        elif client.due_at <= now:
+            _send(client, order)
+
+
+def _seconds_to_next(selector: selectors.BaseSelector) -> float:
+    now = time.perf_counter()
+    return max(0.0, min((client.due_at - now for client in _clients(selector) if not client.is_waiting), default=1.0))
+
+
 def _send(client: _Client, order: Order) -> None:
     client.count += 1
+    client.is_waiting = True
     key = f"{client.name}-{client.count}"
-    request = request_bytes(port=order.port, token=order.token, key=key, invoice=f"INV-{client.count}")
-    client.sent_at = time.perf_counter()
-    client.link.sendall(request)
+    client.link.sendall(request_bytes(port=order.port, token=order.token, key=key, invoice=f"INV-{client.count}"))
 
 
-def _hear(client: _Client, tally: _Tally, count_from: float, until: float) -> bool:
-    """True when this client is through. A partial answer stays in `received`."""
+def _hear(client: _Client, tally: _Tally, order: Order, count_from: float, until: float) -> bool:
+    """False when the connection is closed. A partial answer stays in `received`."""
     more = client.link.recv(65536)
     client.received += more
     if not more:
         tally.errors.append("connection closed")
-        return True
+        return False
     answer = read_answer(client.received)
     if answer is None:
-        return False
-    now, client.received = time.perf_counter(), b""
+        return True
+    now, client.received, client.is_waiting = time.perf_counter(), b"", False
     if not answer.is_done:
         tally.errors.append(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
     else:
         tally.done_count += 1
         if count_from <= now < until:
-            tally.latencies.append(now - client.sent_at)
-    return now >= until
+            tally.latencies.append(now - client.due_at)
+    client.due_at = client.due_at + order.interval if order.interval else now
+    return True
 
 
 def _measured(tally: _Tally, seconds: float) -> Measured:

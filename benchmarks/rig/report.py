@@ -44,6 +44,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Paced:
+    """So many calls a second, each from when it was due to its answer: decision, connector and both commits."""
+
+    per_second: float
+    measured: Measured
+
+    def __str__(self) -> str:
+        return (
+            f"At half load ({self.per_second:.0f} calls/s) a call took {self.measured.percentile_ms(50):.1f} ms (p50), "
+            f"{self.measured.percentile_ms(99):.1f} ms (p99); {self.measured.error_count} errors."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """One number in three places: answers to the clients, effects at the connector, rows of the console."""
 
@@ -101,7 +115,7 @@ def _short(text: str) -> str:
     return words if len(words) <= 110 else words[:109] + "…"
 
 
-def complaints(rows: Sequence[Row], books: Books) -> list[str]:
+def complaints(rows: Sequence[Row], paced: Paced, books: Books) -> list[str]:
     """Why the run failed, a sentence each; [] when it did not."""
     found = []
     for row in rows:
@@ -110,6 +124,8 @@ def complaints(rows: Sequence[Row], books: Books) -> list[str]:
             found.append(f"{row.governed.error_count} errors at {row.client_count} clients: {samples}")
         if row.client_count == FLOOR_CLIENTS and row.ratio < FLOOR:
             found.append(f"At {FLOOR_CLIENTS} clients the ratio is {row.ratio:.3f}, below the floor of {FLOOR:.2f}.")
+    if paced.measured.error_count:
+        found.append(f"{paced.measured.error_count} errors at half load: {'; '.join(paced.measured.error_samples)}")
     if not books.agree:
         found.append(f"The books do not agree: {books}")
     return found
