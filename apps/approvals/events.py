@@ -79,3 +79,16 @@ class ApprovalResolved(ApprovalEvent):
     urgent: ClassVar[bool] = True
 
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class BulkVoteStarted(DomainEvent):
+    """A vote on a selection, of which the first portion is done and more are left."""
+
+    urgent: ClassVar[bool] = True
+
+    bulk_vote_id: str
+
+    @property
+    def subject(self) -> str:
+        return f"bulk_vote:{self.bulk_vote_id}"

@@ -6,14 +6,13 @@ every row gets its answer.
 import datetime as dt
 from uuid import UUID
 
-import structlog
-from celery import current_app
 from django.db import transaction
 from django.db.models import F, Q
 
 from apps.accounts.models import User
 from apps.approvals.ballots import STEP_UP_LASTS, Cast, capacity_for, check_words
 from apps.approvals.bulk import WITHDRAWN as WITHDRAWN
+from apps.approvals.events import BulkVoteStarted
 from apps.approvals.models import (
     Approval,
     BulkOutcome,
@@ -30,12 +29,10 @@ from apps.approvals.services.votes import DONE, BallotPaper, cast_votes
 from apps.approvals.services.withdrawals import withdraw_votes
 from apps.approvals.standing import voter_of
 from apps.audit import services as audit
-from apps.core import clock
+from apps.core import clock, outbox
 from apps.core.actor import Actor, person_actor
 from apps.core.errors import Conflict, Invalid, MeshError
 from apps.vault import services as vault
-
-log = structlog.get_logger(__name__)
 
 # So many locks are held, and so many rows wait for them, at a time; about a second's work.
 PORTION = 500
@@ -85,7 +82,7 @@ def bulk_vote(
         _record(actor, "approval_bulk.started", bulk, count=selection.summary["count"])
         _vote_on_portion(bulk)
         if bulk.state == BulkState.RUNNING:
-            transaction.on_commit(lambda: _go_on_later(bulk.id))
+            outbox.add(BulkVoteStarted(bulk_vote_id=str(bulk.id)))
     return bulk
 
 
@@ -101,14 +98,6 @@ def _keep_terms(selection: Selection, confirmed_at: dt.datetime | None, undo_sec
     is_confirmed = confirmed_at is not None and confirmed_at >= clock.now() - STEP_UP_LASTS
     selection.summary |= {"terms": {"is_confirmed": is_confirmed, "undo_seconds": undo_seconds}}
     selection.save(update_fields=["summary"])
-
-
-def _go_on_later(bulk_id: UUID) -> None:
-    """Ask a worker to go on now. With the broker down, beat finds what was interrupted."""
-    try:
-        current_app.send_task("apps.approvals.tasks.run_bulk_vote", [str(bulk_id)], retry=False)
-    except Exception as error:  # kombu raises a different type per transport
-        log.warning("bulk_vote.not_sent", bulk_vote=str(bulk_id), error=str(error))
 
 
 def run_bulk_vote(bulk_id: UUID) -> None:
