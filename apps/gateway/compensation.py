@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import prefetch_related_objects
+
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
@@ -57,6 +59,8 @@ def plans_for(calls: Sequence[ToolCall], *, seen_by: Actor | None = None) -> lis
     """Each call with what would undo it, in a fixed number of queries. The words are those that `seen_by` may read, the
     arguments what the undoing needs.
     """
+    if seen_by is not None and seen_by.is_agent:
+        prefetch_related_objects(calls, "decisions")  # which say what of a result its agent may read
     bodies = vault.read_many([one for call in calls for one in (call.request_id, call.result_id)])
     names = {call.tool.compensation["tool"] for call in calls if call.tool.compensation}
     tools = {tool.name: tool for tool in Tool.objects.filter(name__in=names).select_related("connector")}

@@ -5,7 +5,8 @@
 from typing import Any
 
 from apps.core.actor import Actor
-from apps.gateway.models import ToolCall
+from apps.gateway.models import Decision, ToolCall
+from apps.gateway.redacting import redacted_result, redacted_words, redactions_of
 from apps.registry.masking import NONE, SECRET, Classes, mask_of
 from apps.registry.models import Tool
 from apps.registry.shields import shield_of
@@ -31,11 +32,20 @@ def arguments_for(actor: Actor | None, call: ToolCall, arguments: Any) -> Any:
     return shield_of(call.tool).arguments_without(hidden_from(actor, call), arguments)
 
 
-def result_for(actor: Actor | None, call: ToolCall, result: Any) -> Any:
+def result_for(actor: Actor | None, call: ToolCall, result: Any, decision: Decision | None = None) -> Any:
+    """For an agent as policy wants it; `decision` is the one on what the call is now, where it is at hand."""
+    if actor is not None and actor.is_agent:
+        names = redactions_of(call, decision)
+        return redacted_result(call, names, result) if names else result
     return shield_of(call.tool).result_without(hidden_from(actor, call), result)
 
 
-def words_for(actor: Actor | None, call: ToolCall, words: dict[str, Any]) -> dict[str, Any]:
+def words_for(
+    actor: Actor | None, call: ToolCall, words: dict[str, Any], decision: Decision | None = None
+) -> dict[str, Any]:
     """A system's own words about a failure: they may quote anything, so they are masked as a whole."""
+    if actor is not None and actor.is_agent:
+        names = redactions_of(call, decision)
+        return redacted_words(call, names, words) if names else words
     hidden = hidden_from(actor, call)
     return dict.fromkeys(words, mask_of(hidden)) if hidden else words

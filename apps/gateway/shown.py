@@ -71,8 +71,8 @@ def call_resource(
         "arguments": arguments_for(actor, call, arguments) if arguments else arguments,
         "decision": _decision(decision),
         "approval": _approval(call.approval),
-        "result": _result(call, actor),
-        "error": _error(call, actor),
+        "result": _result(call, actor, decision),
+        "error": _error(call, actor, decision),
         "resolution": resolution_resource(call.resolution) if call.resolution_id else None,
         "compensates": str(call.compensates_id) if call.compensates_id else None,
         "replayed": replayed,
@@ -81,10 +81,10 @@ def call_resource(
     }
 
 
-def _result(call: ToolCall, actor: Actor) -> Any:
+def _result(call: ToolCall, actor: Actor, decision: Decision | None) -> Any:
     if call.result_id is None or call.state not in (CallState.SUCCEEDED, CallState.COMPENSATED):
         return None
-    return result_for(actor, call, vault.body_of(call.result))
+    return result_for(actor, call, vault.body_of(call.result), decision)
 
 
 def _decision(decision: Decision | None) -> dict[str, Any] | None:
@@ -150,12 +150,12 @@ def resolution_resource(resolution: Resolution | None) -> dict[str, Any] | None:
     }
 
 
-def _error(call: ToolCall, actor: Actor) -> dict[str, Any] | None:
+def _error(call: ToolCall, actor: Actor, decision: Decision | None) -> dict[str, Any] | None:
     if not call.error_code:
         return None
     error: dict[str, Any] = {"code": call.error_code, "sentence": call.error_sentence}
     if call.state == CallState.FAILED and call.result_id is not None:
-        error |= words_for(actor, call, vault.body_of(call.result) or {})
+        error |= words_for(actor, call, vault.body_of(call.result) or {}, decision)
     if call.state == CallState.REJECTED and call.approval is not None and call.approval.state in SAYING:
         error["feedback"] = _feedback(call.approval)
     return error

@@ -144,7 +144,9 @@ def _check_allowed(change: Change) -> None:
     verdict = change.verdict
     if Outcome(verdict.outcome) is not Outcome.DENY:
         return
-    sentence = explain_denial(errors=verdict.errors, says=[policy.says for policy in verdict.policies])
+    sentence = explain_denial(
+        errors=verdict.errors, says=[policy.says for policy in verdict.policies], code=verdict.code
+    )
     raise NotAllowed(
         "edit.denied",
         f"With these changes policy would not allow it. {sentence}",
