@@ -10,6 +10,7 @@ from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
 from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed, Unavailable
+from apps.gateway.limits import why_withheld
 from apps.gateway.models import CallState, Decision, DecisionMoment, Resolution, ToolCall
 from apps.gateway.seen import arguments_for, result_for, words_for
 from apps.halts.models import Halt
@@ -72,6 +73,7 @@ def call_resource(
         "decision": _decision(decision),
         "approval": _approval(call.approval),
         "result": _result(call, actor, decision),
+        "result_withheld": why_withheld(call.result.kind) if call.result_id and call.result else None,
         "error": _error(call, actor, decision),
         "resolution": resolution_resource(call.resolution) if call.resolution_id else None,
         "compensates": str(call.compensates_id) if call.compensates_id else None,
