@@ -39,7 +39,8 @@ def check_content(arguments: dict[str, Any]) -> None:
     excess = excess_of(arguments)
     if excess is not None:
         errors = [{"pointer": pointer_of(excess.path), "sentence": excess.sentence}]
-        raise Invalid(f"arguments_{excess.code}", f"The arguments carry too much. {excess.sentence}", errors=errors)
+        sentence = f"The arguments carry too much. {excess.sentence}"
+        raise Invalid("arguments_too_large", sentence, errors=errors, reason=excess.code)
 
 
 def excess_of(document: Any) -> Excess | None:

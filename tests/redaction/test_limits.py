@@ -57,7 +57,8 @@ def test_nothing_nests_deep_enough_to_break_the_count() -> None:
 @pytest.mark.usefixtures("small")
 def test_arguments_that_carry_too_much_are_refused_with_a_pointer(writer: Robot, erp: FakeErp) -> None:
     answer = writer.call(arguments=credit() | {"note": "x" * 21})
-    assert (answer.status_code, answer.json()["code"]) == (422, "arguments_text_too_long")
+    assert (answer.status_code, answer.json()["code"]) == (422, "arguments_too_large")
+    assert answer.json()["reason"] == "text_too_long"
     assert answer.json()["errors"][0]["pointer"] == "/note"
     assert not ToolCall.objects.exists()
     preview = writer.api().post(
