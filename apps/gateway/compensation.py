@@ -11,6 +11,7 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.core.money import Money
+from apps.core.once import read_once
 from apps.core.pointers import resolve
 from apps.gateway.arguments import check_arguments, sentence_for
 from apps.gateway.models import EFFECTIVE_STATES, CallState, ToolCall
@@ -55,6 +56,7 @@ def calls_to_undo(run: Run) -> list[ToolCall]:
     return sorted(found, key=lambda call: (call.finished_at or clock.now(), call.id), reverse=True)
 
 
+@read_once()
 def plans_for(calls: Sequence[ToolCall], *, seen_by: Actor | None = None) -> list[Plan]:
     """Each call with what would undo it, in a fixed number of queries. The words are those that `seen_by` may read, the
     arguments what the undoing needs.

@@ -45,6 +45,34 @@ def check_content(arguments: dict[str, Any]) -> None:
 
 def excess_of(document: Any) -> Excess | None:
     """The first thing in the document that is too much: `too_deep`, `too_many_items` or `text_too_long`."""
+    return None if _fits(document) else _first_excess(document)
+
+
+def _fits(document: Any) -> bool:
+    """Whether nothing is: the quick pass, which remembers no places."""
+    most_text, left, depth = settings.CONTENT_MAX_TEXT, settings.CONTENT_MAX_ITEMS, settings.CONTENT_MAX_DEPTH
+    level: list[Any] = [[document]]
+    while level:
+        below: list[Any] = []
+        for holder in level:
+            for value in holder.values() if type(holder) is dict else holder:
+                kind = type(value)
+                if kind is str:
+                    if len(value) > most_text:
+                        return False
+                elif kind is dict or kind is list:
+                    left -= len(value)
+                    if left < 0 or (kind is dict and max(map(len, value), default=0) > most_text):
+                        return False
+                    below.append(value)
+        if below and depth <= 0:
+            return False
+        depth -= 1
+        level = below
+    return True
+
+
+def _first_excess(document: Any) -> Excess | None:
     most_text = settings.CONTENT_MAX_TEXT
     level: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
     count = depth = 0

@@ -10,6 +10,7 @@ from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
 from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed, Unavailable
+from apps.core.once import read_once
 from apps.gateway.limits import why_withheld
 from apps.gateway.models import CallState, Decision, DecisionMoment, Resolution, ToolCall
 from apps.gateway.seen import arguments_for, result_for, words_for
@@ -23,6 +24,7 @@ VOTES = Prefetch("votes", queryset=Vote.objects.select_related("voter", "on_beha
 SAYING = {ApprovalState.REJECTED: Verdict.REJECT, ApprovalState.CHANGES_REQUESTED: Verdict.REQUEST_CHANGES}
 
 
+@read_once()
 def call_resources(calls: Sequence[ToolCall], actor: Actor) -> list[dict[str, Any]]:
     """Any number of calls, their decisions at hand, in a fixed number of queries. A call that was changed shows the
     arguments it has now.

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
+from apps.core.once import read_once
 from apps.gateway.arguments import sentence_for
 from apps.gateway.models import ToolCall
 from apps.gateway.requests import CallRequest
@@ -25,6 +26,7 @@ def request_body(request: CallRequest) -> dict[str, Any]:
     return body
 
 
+@read_once()
 def sentences_of(calls: Collection[ToolCall], actor: Actor | None) -> dict[UUID, str]:
     """What each call does, as this person reads it, nobody where that is None; of one that was erased the tool's title.
     One query, two more where a tool has classes of data.

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.audit.models import AuditEntry
 from apps.core.models import OutboxEvent
@@ -44,7 +46,7 @@ def scene(world: FakeErp, writer: Robot, erp: FakeErp) -> Scene:
 # Halts last: under one nothing else can be made.
 MADE = (
     "call external unknown done_call budget mesh_budget rate run_hold look snoozed held saved_view selection bulk asked"
-    " returned consented rule drill endpoint halt mesh_halt"
+    " returned consented rule drill endpoint marked_call data_class_rule halt mesh_halt"
 )
 
 
@@ -121,6 +123,20 @@ def test_what_leaves_the_product_does_not_hold_it(scene: Scene, receiver: Receiv
 
     assert "Credit" in str(receiver.got)
     assert MARKER not in str(receiver.got)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tool-calls", "/api/v1/approvals?view=all", "/inbox/?view=all"])
+def test_many_masks_need_no_more_queries_than_few(scene: Scene, api: Callable[[str], Any], path: str) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert "masked: personal" in api("chen").get(path).content.decode() or "tool-calls" in path
+        return len(queries)
+
+    few = count()
+    for n in range(6):
+        assert parked(scene.writer, key=f"more-{n}", **QUOTED)
+        assert scene.writer.call("12.00", key=f"done-{n}").status_code == 200
+    assert count() == few
 
 
 def test_the_agent_sees_its_own_call(scene: Scene, erp: FakeErp) -> None:
