@@ -274,6 +274,11 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "apps.api.schema.document_problems"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
+# What a call may carry: `max_result_bytes` of a tool goes before the first, the others hold for arguments and results.
+RESULT_MAX_BYTES = env.number("RESULT_MAX_BYTES", 1024 * 1024)
+CONTENT_MAX_DEPTH = env.number("CONTENT_MAX_DEPTH", 64)
+CONTENT_MAX_ITEMS = env.number("CONTENT_MAX_ITEMS", 10_000)
+CONTENT_MAX_TEXT = env.number("CONTENT_MAX_TEXT", 1_000_000)
 # Long-polls may hold this many web threads at once, a third of them; further ones are answered at once.
 LONG_POLL_SLOTS = env.number("LONG_POLL_SLOTS", max(1, env.number("WEB_THREADS", 8) // 3))
 # Callbacks of gateways outside go to public addresses over https. 1 is for gateways on one's own network: any address,

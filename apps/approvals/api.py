@@ -13,17 +13,18 @@ from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, confirmed_at
 from apps.approvals import services
+from apps.approvals.cards import cards_of
 from apps.approvals.filters import QueueFilter, beside
 from apps.approvals.models import Approval, Stage, Urgency
 from apps.approvals.queries import (
     VIEWS,
     approval_for,
-    cards_of,
     counted,
     stages_of,
     summary_of,
     votes_of,
 )
+from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.money import Money
 from apps.core.paging import page_of, page_size
@@ -66,7 +67,7 @@ class Approvals(APIView):
         )
         is_exact = request.query_params.get("count") == "exact"
         summary = summary_of(approvals, count=None if is_exact else counted(approvals))
-        cards = cards_of(page.items)
+        cards = cards_of(page.items, actor_of(request))
         return Response(
             {
                 "items": [approval_resource(approval, cards[approval.id]) for approval in page.items],
@@ -83,8 +84,8 @@ class ApprovalDetail(APIView):
 
     @extend_schema(operation_id="approval_read", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, approval_id: UUID) -> Response:
-        approval = approval_for(actor_of(request), approval_id)
-        return Response(approval_detail(approval))
+        actor = actor_of(request)
+        return Response(approval_detail(approval_for(actor, approval_id), actor))
 
 
 class Votes(APIView):
@@ -112,14 +113,14 @@ class Votes(APIView):
         )
         approval = approval_for(actor, approval_id)
         return Response(
-            {"id": str(vote.id), "verdict": vote.verdict, "approval": approval_detail(approval)}, status=201
+            {"id": str(vote.id), "verdict": vote.verdict, "approval": approval_detail(approval, actor)}, status=201
         )
 
     @extend_schema(operation_id="approval_vote_withdraw", request=None, responses={200: OpenApiTypes.OBJECT})
     def delete(self, request: Request, approval_id: UUID) -> Response:
         actor = actor_of(request)
         services.withdraw_vote(actor=actor, approval_id=approval_id)
-        return Response(approval_detail(approval_for(actor, approval_id)))
+        return Response(approval_detail(approval_for(actor, approval_id), actor))
 
 
 def approval_resource(approval: Approval, card: dict[str, Any]) -> dict[str, Any]:
@@ -150,8 +151,8 @@ def approval_resource(approval: Approval, card: dict[str, Any]) -> dict[str, Any
     }
 
 
-def approval_detail(approval: Approval) -> dict[str, Any]:
-    card = cards_of([approval])[approval.id]
+def approval_detail(approval: Approval, actor: Actor) -> dict[str, Any]:
+    card = cards_of([approval], actor)[approval.id]
     return {
         **approval_resource(approval, card),
         "card": card,

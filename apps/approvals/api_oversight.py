@@ -14,8 +14,9 @@ from apps.accounts.requests import actor_of, person_of
 from apps.approvals import services
 from apps.approvals.api import approval_detail
 from apps.approvals.api_queue import MomentField
+from apps.approvals.cards import cards_of
 from apps.approvals.models import SecondLook
-from apps.approvals.queries import approval_for, cards_of
+from apps.approvals.queries import approval_for
 from apps.core.clock import rfc3339
 from apps.core.paging import page_of, page_size
 
@@ -58,7 +59,7 @@ class Extension(APIView):
         body = ExtensionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         services.extend(actor=actor, approval_id=approval_id, **body.validated_data)
-        return Response(approval_detail(approval_for(actor, approval_id)))
+        return Response(approval_detail(approval_for(actor, approval_id), actor))
 
 
 class SecondLooks(APIView):
@@ -74,7 +75,7 @@ class SecondLooks(APIView):
         looks = services.open_second_looks(actor_of(request)).select_related("approval")
         size = page_size(request.query_params.get("limit"))
         page = page_of(looks, cursor=request.query_params.get("cursor"), size=size, order=("id",))
-        cards = cards_of([look.approval for look in page.items])
+        cards = cards_of([look.approval for look in page.items], actor_of(request), is_judge=True)
         return Response({"items": [_look(look, cards[look.approval_id]) for look in page.items], "next": page.next})
 
 

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from django.db.models import Count
 
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval, BulkOutcome, BulkState, BulkVote
-from apps.approvals.queries import approvals_visible_to, cards_of
+from apps.approvals.queries import approvals_visible_to
 from apps.approvals.selection import bulk_vote_for
 from apps.core.actor import Actor
 from apps.core.paging import PAGE_SIZE, page_of
@@ -66,7 +67,7 @@ def outcomes_of(actor: Actor, bulk_id: UUID, *, cursor: str | None = None, size:
 def _explained(actor: Actor, outcomes: list[BulkOutcome]) -> list[NotDone]:
     ids = [outcome.approval_id for outcome in outcomes]
     seen = {approval.id: approval for approval in approvals_visible_to(actor).filter(id__in=ids)}
-    cards = cards_of(list(seen.values()))
+    cards = cards_of(list(seen.values()), actor)
     return [
         NotDone(
             approval=seen.get(outcome.approval_id),

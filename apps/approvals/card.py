@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, User
+from apps.approvals.cards import cards_of
 from apps.approvals.models import (
     Approval,
     ApprovalState,
@@ -19,7 +20,7 @@ from apps.approvals.models import (
     Verdict,
     Vote,
 )
-from apps.approvals.queries import cards_of, stages_of, votes_of
+from apps.approvals.queries import stages_of, votes_of
 from apps.approvals.subjects import kind_of
 from apps.approvals.verbs import Verbs, verbs_for
 from apps.core import clock
@@ -134,7 +135,7 @@ def card_for(actor: Actor, approval: Approval, *, query: str = "") -> Card:
     words = vault.read_many([vote.comment_id for vote in votes])
     return Card(
         approval=approval,
-        content=cards_of([approval])[approval.id],
+        content=cards_of([approval], actor)[approval.id],
         subject=kind_of(approval).context(actor, approval),
         chain=_chain(approval, stages, standing),
         votes=[VoteShown(vote, words.get(vote.comment_id, "") if vote.comment_id else "") for vote in votes],

@@ -72,7 +72,7 @@ def _left_behind(actor: Actor, shown: QueueFilter, ids: list[UUID]) -> list[Row]
     approvals = list(with_last_voter(seen.select_related(*DRAWN)))
     moved = set(shown.apply(actor).filter(id__in=ids).values_list("id", flat=True))
     endings = {approval.id: _ending(approval, actor) for approval in approvals if approval.id not in moved}
-    return rows_of(approvals, shown, endings)
+    return rows_of(actor, approvals, shown, endings)
 
 
 def news_of(actor: Actor, opened: str) -> Ending | None:
@@ -109,7 +109,7 @@ def undoable_of(actor: Actor) -> list[Row]:
     if not ids:
         return []
     mine = with_last_voter(approvals_visible_to(actor).filter(id__in=ids)).filter(last_voter_id=actor.known_id)
-    return rows_of(list(mine.select_related(*DRAWN)[:MOST_UNDOABLE]), QueueFilter())
+    return rows_of(actor, list(mine.select_related(*DRAWN)[:MOST_UNDOABLE]), QueueFilter())
 
 
 def with_last_voter(approvals: QuerySet[Approval]) -> QuerySet[Any]:

@@ -7,9 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from apps.approvals.cards import cards_of
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import Approval
-from apps.approvals.queries import cards_of, progress_of
+from apps.approvals.queries import progress_of
 from apps.audit import services as audit
 from apps.core.actor import Actor
 from apps.core.clock import rfc3339
@@ -76,12 +77,12 @@ def _rows(actor: Actor, query: QueueFilter) -> Iterator[tuple[Any, ...]]:
     rows = query.apply(actor).order_by(*query.order()).select_related(None).only(*READ)
     found = rows.iterator(chunk_size=CHUNK_ROWS)
     while approvals := list(islice(found, CHUNK_ROWS)):
-        yield from _cells(approvals)
+        yield from _cells(actor, approvals)
 
 
-def _cells(approvals: list[Approval]) -> Iterable[tuple[Any, ...]]:
+def _cells(actor: Actor, approvals: list[Approval]) -> Iterable[tuple[Any, ...]]:
     """Five queries for all of them."""
-    cards, progress = cards_of(approvals), progress_of(approvals)
+    cards, progress = cards_of(approvals, actor), progress_of(approvals)
     processes = Process.objects.in_bulk({approval.process_id for approval in approvals})
     agents = Agent.objects.in_bulk({approval.agent_id for approval in approvals if approval.agent_id})
     for approval in approvals:

@@ -11,12 +11,12 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.approvals.cards import cards_of
 from apps.approvals.filters import Chip, QueueFilter
 from apps.approvals.models import Approval, ApprovalState, Delegation, SavedView, Vote
 from apps.approvals.queries import (
     MOST_COUNTED,
     QueueSummary,
-    cards_of,
     counted,
     progress_of,
     summary_of,
@@ -186,7 +186,7 @@ def queue_for(actor: Actor, shown: QueueFilter, *, cursor: str | None = None) ->
     voter = voter_of(actor)
     approvals = shown.apply(actor, voter=voter)
     page = page_of(approvals.select_related(*DRAWN), cursor=cursor, order=shown.order())
-    rows = rows_of(page.items, shown)
+    rows = rows_of(actor, page.items, shown)
     summary = _summary(actor, approvals, shown)
     return Queue(
         shown=shown,
@@ -220,9 +220,11 @@ def query_of(shown: QueueFilter) -> str:
     return f"?{shown}" if str(shown) else ""
 
 
-def rows_of(approvals: list[Approval], shown: QueueFilter, endings: dict[UUID, Ending] | None = None) -> list[Row]:
+def rows_of(
+    actor: Actor, approvals: list[Approval], shown: QueueFilter, endings: dict[UUID, Ending] | None = None
+) -> list[Row]:
     """Lines for these approvals, in their order; a fixed number of queries."""
-    cards, progress, handed_to = cards_of(approvals), progress_of(approvals), _handed_to(approvals)
+    cards, progress, handed_to = cards_of(approvals, actor), progress_of(approvals), _handed_to(approvals)
     query = query_of(shown)
     return [
         Row(

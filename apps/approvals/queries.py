@@ -4,7 +4,6 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, DateTimeField, Exists, F, Min, OuterRef, Q, QuerySet, Sum, Value
@@ -31,7 +30,6 @@ from apps.core.money import Money
 from apps.core.once import once
 from apps.registry.models import Process
 from apps.registry.queries import processes_visible_to
-from apps.vault import services as vault
 
 VIEWS = ("mine", "team", "delegated", "snoozed", "decided", "all")
 # What is most overdue first, then risk, then amount, then age; `id` makes the order total and grows with time.
@@ -252,20 +250,6 @@ def summary_of(approvals: QuerySet[Approval], *, count: int | None = None) -> Qu
 
 def _moneys(sums: Mapping[str, int]) -> list[Money]:
     return [Money(sums[currency], currency) for currency in sorted(sums) if currency]
-
-
-def cards_of(approvals: list[Approval]) -> dict[UUID, dict[str, Any]]:
-    """What was shown for each approval, by approval id. An erased card reads as such and never fails a page."""
-    bodies = vault.read_many([approval.card_id for approval in approvals])
-    return {approval.id: bodies.get(approval.card_id) or ERASED_CARD for approval in approvals}
-
-
-ERASED_CARD: dict[str, Any] = {
-    "sentence": "The content of this request was erased",
-    "facts": [],
-    "why": [],
-    "evidence": [],
-}
 
 
 def stages_of(approval: Approval) -> list[Stage]:

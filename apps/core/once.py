@@ -12,7 +12,7 @@ _remembered: ContextVar[dict[Hashable, Any] | None] = ContextVar("remembered", d
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """Until the block ends, `once` reads each thing once. For pages alone: never around a change."""
+    """Until the block ends, `once` reads each thing once. For pages and lists alone: never around a change."""
     before = _remembered.set({})
     try:
         yield

@@ -34,7 +34,11 @@ class Untrusted(Exception):
 
 
 class AnswerTooLarge(Exception):
-    """More than anybody wants to read. What was asked for may have happened."""
+    """More than anybody wants to read. What was asked for may have happened: `status` is what the system said of it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def _read(response: httpcore.Response, most_bytes: int) -> bytes:
     for chunk in response.iter_stream():
         body += chunk
         if len(body) > most_bytes:
-            raise AnswerTooLarge
+            raise AnswerTooLarge(response.status)
     return bytes(body)
 
 

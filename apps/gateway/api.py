@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from apps.accounts.requests import actor_of, confirmed_at
 from apps.approvals.models import ApprovalState
 from apps.approvals.queries import approval_for
+from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
 from apps.gateway import services, spending
@@ -63,7 +64,11 @@ class ToolCalls(APIView):
             moment=signed_in.moment,
         )
         resource = call_resource(
-            intake.call, intake.decision, replayed=intake.replayed, arguments=arguments_now(intake.call)
+            intake.call,
+            intake.decision,
+            actor_of(request),
+            replayed=intake.replayed,
+            arguments=arguments_now(intake.call),
         )
         if intake.refusal is not None:
             raise spending.told(intake.refusal, resource)
@@ -82,7 +87,7 @@ class ToolCalls(APIView):
         page = page_of(
             calls, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
         )
-        return Response({"items": call_resources(page.items), "next": page.next})
+        return Response({"items": call_resources(page.items, actor_of(request)), "next": page.next})
 
 
 class ToolCallDetail(APIView):
@@ -108,7 +113,7 @@ class ToolCallDetail(APIView):
                     call = call_for(actor, call_id)
                 else:
                     headers["Retry-After"] = str(FULL_RETRY_AFTER_SECONDS)
-        return Response(_resource(call), status=_status(call), headers=headers)
+        return Response(_resource(call, actor), status=_status(call), headers=headers)
 
 
 class ToolCallCancellation(APIView):
@@ -117,7 +122,8 @@ class ToolCallCancellation(APIView):
     @extend_schema(operation_id="tool_call_cancel", request=None, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, call_id: UUID) -> Response:
         agent_of(request)
-        return Response(_resource(services.cancel_tool_call(actor=actor_of(request), call_id=call_id)))
+        actor = actor_of(request)
+        return Response(_resource(services.cancel_tool_call(actor=actor, call_id=call_id), actor))
 
 
 class ToolCallVersions(APIView):
@@ -135,7 +141,7 @@ class ToolCallVersions(APIView):
         body = RevisionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         revision = services.revise_tool_call(actor=actor, call_id=call_id, **body.answer())
-        [resource] = call_resources([revision.call])
+        [resource] = call_resources([revision.call], actor)
         resource["replayed"] = revision.replayed
         refusal = refusal_for(revision.call, resource, None)
         if refusal is not None:
@@ -176,8 +182,8 @@ class Authorize(APIView):
         return Response({"decision": verdict_resource(verdict)})
 
 
-def _resource(call: ToolCall) -> dict[str, Any]:
-    [resource] = call_resources([call])
+def _resource(call: ToolCall, actor: Actor) -> dict[str, Any]:
+    [resource] = call_resources([call], actor)
     return resource
 
 

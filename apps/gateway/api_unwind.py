@@ -42,7 +42,7 @@ class ToolCallCompensation(APIView):
     def post(self, request: Request, call_id: UUID) -> Response:
         intake = services.compensate_tool_call(actor=actor_of(request), call_id=call_id)
         call = ToolCall.objects.select_related("tool", "approval", "result").get(id=intake.call.id)
-        [resource] = call_resources([call])
+        [resource] = call_resources([call], actor_of(request))
         resource["replayed"] = intake.replayed
         refusal = refusal_for(call, resource, intake.halt)
         if refusal is not None:

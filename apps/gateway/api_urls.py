@@ -1,12 +1,13 @@
 from django.urls import path
 
-from apps.gateway import api, api_connectors, api_unknown, api_unwind
+from apps.gateway import api, api_connectors, api_reveal, api_unknown, api_unwind
 
 urlpatterns = [
     path("tool-calls", api.ToolCalls.as_view(), name="api-tool-calls"),
     path("tool-calls/<uuid:call_id>", api.ToolCallDetail.as_view(), name="api-tool-call"),
     path("tool-calls/<uuid:call_id>/cancel", api.ToolCallCancellation.as_view(), name="api-tool-call-cancel"),
     path("tool-calls/<uuid:call_id>/versions", api.ToolCallVersions.as_view(), name="api-tool-call-versions"),
+    path("tool-calls/<uuid:call_id>/reveal", api_reveal.Reveals.as_view(), name="api-reveal"),
     path("tool-calls/<uuid:call_id>/resolution", api_unknown.Resolutions.as_view(), name="api-tool-call-resolution"),
     path("tool-calls/<uuid:call_id>/compensate", api_unwind.ToolCallCompensation.as_view(), name="api-compensate"),
     path("runs/<uuid:run_id>/unwind", api_unwind.RunUnwind.as_view(), name="api-run-unwind"),

@@ -10,6 +10,7 @@ from apps.core.canonical import canonical_bytes, digest
 from apps.core.errors import Invalid
 from apps.core.money import Money
 from apps.core.pointers import resolve
+from apps.gateway.limits import check_content
 from apps.registry.models import Tool
 
 ERRORS_SHOWN = 20
@@ -38,9 +39,16 @@ def _escape(step: object) -> str:
     return str(step).replace("~", "~0").replace("/", "~1")
 
 
-def check_arguments(tool: Tool, arguments: dict[str, Any]) -> None:
-    """Raise Invalid (422) with a pointer for each error."""
+def _without_values(errors: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The same errors where a sentence may quote what not everyone sees."""
+    return [{**error, "sentence": "This does not fit the schema."} for error in errors]
+
+
+def check_arguments(tool: Tool, arguments: dict[str, Any], *, quotes: bool = True) -> None:
+    """Raise Invalid (422) with a pointer for each error; without `quotes` no value stands in its sentences."""
+    check_content(arguments)
     if errors := schema_errors(tool.input_schema, arguments) or _path_errors(tool, arguments):
+        errors = errors if quotes else _without_values(errors)
         raise Invalid("arguments_invalid", f"The arguments do not fit {tool.name}.", errors=errors)
 
 

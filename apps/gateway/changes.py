@@ -2,13 +2,14 @@
 (decision 18).
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from apps.core.canonical import canonical_bytes
 from apps.core.money import Money
-from apps.gateway.consent import label_of, names_in_order, shown
+from apps.gateway.wording import label_of, names_in_order, shown
 from apps.registry.models import Tool
 
 ABSENT = "—"
@@ -47,10 +48,19 @@ def _steps(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.removeprefix("/").split("/")]
 
 
-def changes_between(tool: Tool, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
-    """[{"label", "before", "after"}] of every argument that differs, in the order of the schema: for the card."""
+def changes_between(
+    tool: Tool,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    *,
+    told_as: Callable[[dict[str, Any]], dict[str, Any]] = lambda arguments: arguments,
+) -> list[dict[str, str]]:
+    """[{"label", "before", "after"}] of every argument that differs, in the order of the schema: for the card. What
+    differs is told as it stands in `told_as(arguments)`.
+    """
+    was, is_now = told_as(before), told_as(after)
     return [
-        {"label": label_of(name), "before": _value(before, name), "after": _value(after, name)}
+        {"label": label_of(name), "before": _value(was, name), "after": _value(is_now, name)}
         for name in _differing(tool, before, after)
     ]
 

@@ -14,10 +14,10 @@ from apps.core.errors import ConnectorError
 from apps.core.outward import AnswerTooLarge, Outward, PrivateAddress, Untrusted
 from apps.core.pointers import resolve
 from apps.gateway.arguments import schema_errors
+from apps.gateway.limits import Withheld, most_result_bytes, result_or_withheld, too_large
 from apps.registry.models import ConnectorEndpoint, Tool
 from apps.vault import secrets
 
-MAX_ANSWER_BYTES = 1024 * 1024
 DEFAULT_TIMEOUT_SECONDS = 10.0
 # Not compressed: a small answer can unpack to a very large one.
 OWN_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "mesh-console"}
@@ -41,12 +41,20 @@ def timeout_seconds(tool: Tool, endpoint: ConnectorEndpoint | None) -> float:
 def call_connector(
     *, tool: Tool, endpoint: ConnectorEndpoint | None, arguments: dict[str, Any], idempotency_key: str
 ) -> Any:
-    """Send the call and return the checked JSON result. Raises ConnectorError. Never called inside a transaction."""
+    """Send the call and return the checked JSON result, or Withheld for a write's that is too much. Raises
+    ConnectorError. Never called inside a transaction.
+    """
     if endpoint is None:
         sentence = f"{tool.connector.name} is not set up in this environment."
         raise _not_sent("connector.not_configured", sentence, permanent=True)
     outgoing = _outgoing(tool, endpoint, arguments, idempotency_key)
-    return _checked_result(tool, _send(outgoing, endpoint, timeout_seconds(tool, endpoint), tool))
+    try:
+        body = _send(outgoing, endpoint, timeout_seconds(tool, endpoint), tool)
+    except AnswerTooLarge as answer:
+        if 200 <= answer.status < 300:
+            return too_large(tool)
+        raise _refusal(tool, answer.status, b"") from None
+    return _checked_result(tool, body)
 
 
 def _outgoing(tool: Tool, endpoint: ConnectorEndpoint, arguments: dict[str, Any], idempotency_key: str) -> Outgoing:
@@ -102,7 +110,7 @@ def _send(outgoing: Outgoing, endpoint: ConnectorEndpoint, timeout: float, tool:
             headers=outgoing.headers,
             body=outgoing.body,
             seconds=timeout,
-            most_bytes=MAX_ANSWER_BYTES,
+            most_bytes=most_result_bytes(tool),
         )
     except PrivateAddress:
         raise _not_sent(
@@ -118,8 +126,6 @@ def _send(outgoing: Outgoing, endpoint: ConnectorEndpoint, timeout: float, tool:
         raise _cannot_ask(tool) from None
     except httpcore.TimeoutException:
         raise _uncertain("connector.timeout", f"{name} did not answer within {timeout:g} seconds.") from None
-    except AnswerTooLarge:
-        raise _uncertain("connector.answer_too_large", "The answer is larger than 1 MiB.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError):
         raise _uncertain("connector.lost_answer", f"The answer of {name} was lost on the way.") from None
     if 200 <= answer.status < 300:
@@ -161,6 +167,9 @@ def _checked_result(tool: Tool, body: bytes) -> Any:
         raise _uncertain(
             "connector.bad_answer", f"{tool.connector.name} answered something that is not JSON."
         ) from None
+    result = result_or_withheld(tool, result)
+    if isinstance(result, Withheld):
+        return result
     if tool.output_schema is not None and (errors := schema_errors(tool.output_schema, result)):
         sentence = f"The answer of {tool.connector.name} does not have the agreed form."
         raise _uncertain("connector.bad_answer", sentence, words=errors[0]["sentence"][:300])

@@ -5,16 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import prefetch_related_objects
+
 from apps.core import clock
+from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.core.money import Money
+from apps.core.once import read_once
 from apps.core.pointers import resolve
 from apps.gateway.arguments import check_arguments, sentence_for
 from apps.gateway.models import EFFECTIVE_STATES, CallState, ToolCall
+from apps.gateway.seen import arguments_for, hidden_from, result_for
 from apps.gateway.serializers import OWN_PREFIX
 from apps.gateway.services.execution import downstream_key
 from apps.gateway.telling import money_of
 from apps.registry.models import Effect, Grant, Tool
+from apps.registry.shields import shield_of
 from apps.runs.models import Run
 from apps.vault import services as vault
 
@@ -30,6 +36,7 @@ class Plan:
     what: str
     tool: Tool | None = None
     arguments: dict[str, Any] | None = None
+    shown: dict[str, Any] | None = None
     obstacle: str = ""
     why: str = ""
 
@@ -49,15 +56,20 @@ def calls_to_undo(run: Run) -> list[ToolCall]:
     return sorted(found, key=lambda call: (call.finished_at or clock.now(), call.id), reverse=True)
 
 
-def plans_for(calls: Sequence[ToolCall]) -> list[Plan]:
-    """Each call with what would undo it, in a fixed number of queries."""
+@read_once()
+def plans_for(calls: Sequence[ToolCall], *, seen_by: Actor | None = None) -> list[Plan]:
+    """Each call with what would undo it, in a fixed number of queries. The words are those that `seen_by` may read, the
+    arguments what the undoing needs.
+    """
+    if seen_by is not None and seen_by.is_agent:
+        prefetch_related_objects(calls, "decisions")  # which say what of a result its agent may read
     bodies = vault.read_many([one for call in calls for one in (call.request_id, call.result_id)])
     names = {call.tool.compensation["tool"] for call in calls if call.tool.compensation}
     tools = {tool.name: tool for tool in Tool.objects.filter(name__in=names).select_related("connector")}
     grants = Grant.objects.in_force(clock.now()).filter(agent__in={call.agent_id for call in calls})
     granted = set(grants.filter(tool__name__in=names).values_list("agent_id", "tool__name"))
     live = _live_compensations(calls)
-    return [_plan(call, bodies, tools, granted, call.id in live) for call in calls]
+    return [_plan(call, bodies, tools, granted, call.id in live, seen_by) for call in calls]
 
 
 def _live_compensations(calls: Sequence[ToolCall]) -> set[UUID | None]:
@@ -66,24 +78,34 @@ def _live_compensations(calls: Sequence[ToolCall]) -> set[UUID | None]:
 
 
 def _plan(
-    call: ToolCall, bodies: dict[UUID, Any], tools: dict[str, Tool], granted: set[tuple[UUID, str]], is_live: bool
+    call: ToolCall,
+    bodies: dict[UUID, Any],
+    tools: dict[str, Tool],
+    granted: set[tuple[UUID, str]],
+    is_live: bool,
+    seen_by: Actor | None,
 ) -> Plan:
     body = bodies.get(call.request_id)
-    what = sentence_for(call.tool, body["arguments"], money_of(call)) if body else call.tool.title
+    seen = arguments_for(seen_by, call, body["arguments"]) if body else {}
+    what = sentence_for(call.tool, seen, money_of(call)) if body else call.tool.title
     if obstacle := _obstacle(call, tools, granted, is_live):
         return Plan(call, what, obstacle=obstacle[0], why=obstacle[1])
     definition = call.tool.compensation or {}
     tool = tools[definition["tool"]]
     if body is None:
         return Plan(call, what, tool, obstacle="erased", why="The content of this call was erased.")
-    arguments = _arguments(call, definition, body["arguments"], bodies.get(call.result_id) if call.result_id else None)
+    result = bodies.get(call.result_id) if call.result_id else None
+    arguments = _arguments(call, definition, body["arguments"], result)
     try:
-        check_arguments(tool, arguments)
+        # why it cannot be is kept, and read by everyone
+        check_arguments(tool, arguments, quotes=not (shield_of(tool).classes or shield_of(call.tool).classes))
     except Invalid as error:
         missing = "; ".join(one["sentence"] for one in error.details["errors"])
         why = f"{tool.title} needs more than is known of this call: {missing}"
         return Plan(call, what, tool, obstacle="arguments_missing", why=why[:500])
-    return Plan(call, what, tool, arguments)
+    shown = _arguments(call, definition, seen, result_for(seen_by, call, result))
+    shown = shield_of(tool).arguments_without(hidden_from(seen_by, call, tool=tool), shown)
+    return Plan(call, what, tool, arguments, shown)
 
 
 def _obstacle(

@@ -24,7 +24,6 @@ FOUND = {
     "connector.lost_answer": gettext_lazy("its answers are lost"),
     "connector.server_error": gettext_lazy("it answers with errors"),
     "connector.bad_answer": gettext_lazy("its answers have another form than agreed"),
-    "connector.answer_too_large": gettext_lazy("its answers are too large"),
 }
 
 

@@ -14,6 +14,8 @@ from apps.gateway.arguments import sentence_for
 from apps.gateway.deciding import Granted
 from apps.gateway.models import ToolCall, Unwind, UnwindState
 from apps.gateway.requests import CallRequest
+from apps.gateway.veiling import veiled
+from apps.gateway.wording import label_of, names_in_order, shown
 from apps.policies.verdicts import Obligations, Verdict
 from apps.registry.models import Agent, Tool
 
@@ -25,11 +27,13 @@ STILL_ASKED = "Changing a request never removes the people who were asked before
 class Succession:
     """What a later version of a call brings to its request for consent.
 
-    `obligations` are those in force, the earlier ones included. `maker` is the person who made the change and so does
+    `before` are the arguments that were asked about until now. `obligations` are those in force, the earlier ones
+    included. `maker` is the person who made the change and so does
     not decide on it; None when nobody is barred by it.
     """
 
     previous: Approval
+    before: dict[str, Any]
     obligations: Obligations
     changes: list[dict[str, str]]
     changed_by: str
@@ -52,7 +56,13 @@ def consent_request(
         subject_type=SUBJECT_TYPE,
         subject_id=call.id,
         digest=call.digest,
-        card=_card(call, agent, granted.tool, request, verdict, money) | _news(verdict, succession),
+        card=veiled(
+            _card(call, agent, granted.tool, request, verdict, money) | _news(verdict, succession),
+            granted.tool,
+            request.arguments,
+            money,
+            before=succession.before if succession else None,
+        ),
         process=agent.process,
         environment=call.environment,
         agent=agent,
@@ -123,33 +133,6 @@ def _why(verdict: Verdict) -> list[dict[str, str]]:
     return [
         {"says": policy.says, "ref": f"{policy.id}@{policy.version}", "set": policy.set} for policy in verdict.policies
     ]
-
-
-def names_in_order(tool: Tool, *documents: dict[str, Any]) -> list[str]:
-    """The names of all arguments as people should read them: the money first, then what the tool requires in its order,
-    then the rest. (The database does not keep the order of a schema's properties.)
-    """
-    money = [pointer.removeprefix("/") for pointer in (tool.money_amount, tool.money_currency)]
-    declared = tool.input_schema.get("properties", {})
-    given = [name for document in documents for name in document]
-    ordered = dict.fromkeys([*money, *tool.input_schema.get("required", ()), *declared, *given])
-    return [name for name in ordered if name in declared or name in given]
-
-
-def label_of(name: str) -> str:
-    """An argument's name as people read it."""
-    return name.replace("_", " ").capitalize()
-
-
-def shown(value: Any) -> str:
-    """An argument's value as people read it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {shown(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(shown(item) for item in value)
-    return "none" if value is None else str(value)
 
 
 def _unwinding(call: ToolCall) -> "QuerySet[Unwind]":

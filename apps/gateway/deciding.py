@@ -16,6 +16,7 @@ from apps.core.money import Money
 from apps.core.rows import insert, sole
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
 from apps.gateway.requests import CallRequest
+from apps.policies.detectors import installed
 from apps.policies.evaluation import decide
 from apps.policies.queries import active_releases, tool_facts
 from apps.policies.verdicts import CallFacts, Verdict
@@ -85,6 +86,7 @@ def verdict_on(
         approved_by=approved_by,
         region=request.region,
         customer_tier=request.customer_tier,
+        detectors=installed(),
         owner_team=agent.process.owner_team.slug if tool.is_irreversible else None,
     )
     return decide(facts, active_releases(process_id=agent.process_id, environment=agent.environment, moment=moment))
@@ -148,8 +150,12 @@ def audit_data(call: ToolCall, decision: Decision) -> dict[str, Any]:
     }
 
 
-def explain_denial(*, errors: Sequence[str], says: Sequence[str]) -> str:
-    """One sentence for the agent and the timeline; `says` are the sentences of the policies that forbade it."""
+def explain_denial(*, errors: Sequence[str], says: Sequence[str], code: str = "") -> str:
+    """One sentence for the agent and the timeline; `says` are the sentences of the policies that forbade it. With a
+    `code` the error says it all.
+    """
+    if code and errors:
+        return errors[0]
     if errors:
         return "Policy could not be evaluated, so the call was denied."
     return f"Denied by policy: {'; '.join(says)}." if says else "No policy permits this call."

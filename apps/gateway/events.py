@@ -98,6 +98,20 @@ class ToolCallCompensated(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class PayloadRevealed(DomainEvent):
+    """A person saw what is masked of a call; `by` is who, `classes` which of it."""
+
+    tool_call_id: str
+    run_id: str
+    by: str
+    classes: list[str]
+
+    @property
+    def subject(self) -> str:
+        return f"tool_call:{self.tool_call_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class UnwindStarted(DomainEvent):
     """Somebody wants undone what a run did."""
 

@@ -12,9 +12,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.pointers import resolve
-from apps.gateway.consent import label_of, names_in_order, shown
 from apps.gateway.serializers import holds_nul
+from apps.gateway.wording import label_of, names_in_order, shown
+from apps.registry.masking import SECRET
 from apps.registry.models import Tool
+from apps.registry.shields import shield_of
 
 PREFIX = "argument"
 REST = "more"
@@ -27,13 +29,23 @@ YES_NO = [("", gettext_lazy("not given")), ("true", gettext_lazy("yes")), ("fals
 class ArgumentField:
     """One argument: its field, what stands in it at first, and how its text becomes a value again."""
 
-    def __init__(self, name: str, schema: dict[str, Any], arguments: dict[str, Any], *, is_required: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        schema: dict[str, Any],
+        arguments: dict[str, Any],
+        *,
+        is_required: bool,
+        seen: dict[str, Any] | None = None,
+    ) -> None:
         self.name = name
         self.schema = schema
         self.is_required = is_required
         self.is_given = name in arguments
         self.value = arguments.get(name)
-        self.kind = _kind(schema, self.value, is_given=self.is_given)
+        # what the person is shown: a mask where it is not for them
+        self.seen = self.value if seen is None else seen.get(name)
+        self.kind = _kind(schema, self.seen, is_given=self.is_given)
 
     @property
     def text(self) -> str:
@@ -41,10 +53,10 @@ class ArgumentField:
         if not self.is_given:
             return ""
         if self.kind == "json":
-            return json.dumps(self.value, indent=1, ensure_ascii=False)
+            return json.dumps(self.seen, indent=1, ensure_ascii=False)
         if self.kind in ("choice", "boolean"):
-            return json.dumps(self.value)
-        return str(self.value)
+            return json.dumps(self.seen)
+        return str(self.seen)
 
     def field(self) -> forms.Field:
         label = label_of(self.name)
@@ -113,8 +125,9 @@ def _no_constant(name: str) -> None:
 
 
 class EditForm(forms.Form):
-    """The arguments of one call. After `is_valid`, `arguments` are what was entered; whether they fit the tool's
-    schema, and whether this may be done, is the service's to say.
+    """The arguments of one call, without what is secret: whoever edits it keeps what they do not touch. After
+    `is_valid`, `arguments` are what was entered; whether they fit the tool's schema, and whether this may be done, is
+    the service's to say.
     """
 
     digest = forms.RegexField(regex=r"^[0-9a-f]{64}$", widget=forms.HiddenInput)
@@ -123,26 +136,30 @@ class EditForm(forms.Form):
     def __init__(self, tool: Tool, arguments: dict[str, Any], *, digest: str, data: QueryDict | None = None) -> None:
         super().__init__(data, initial={"digest": digest}, auto_id="edit-%s")
         self.tool = tool
-        self.before = arguments
+        seen = shield_of(tool).arguments_without(frozenset({SECRET}), arguments)
+        self.before = seen
         self.arguments: dict[str, Any] = {}
         properties: dict[str, Any] = tool.input_schema.get("properties", {})
         required = tool.input_schema.get("required", [])
         self._own = {
-            f"{PREFIX}-{name}": ArgumentField(name, properties[name], arguments, is_required=name in required)
+            f"{PREFIX}-{name}": ArgumentField(
+                name, properties[name], arguments, is_required=name in required, seen=seen
+            )
             for name in names_in_order(tool)
         }
         for key, argument in self._own.items():
             self.fields[key] = argument.field()
-        self._declare_rest({name: value for name, value in arguments.items() if name not in properties})
+        rest = [name for name in arguments if name not in properties]
+        self._declare_rest({name: arguments[name] for name in rest}, {name: seen[name] for name in rest})
         self.fields["comment"] = forms.CharField(
             label=_("Why"), required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 2})
         )
 
-    def _declare_rest(self, rest: dict[str, Any]) -> None:
+    def _declare_rest(self, rest: dict[str, Any], seen: dict[str, Any]) -> None:
         """Arguments that the schema allows and does not name."""
         if not rest:
             return
-        argument = ArgumentField(REST, {"type": "object"}, {REST: rest}, is_required=False)
+        argument = ArgumentField(REST, {"type": "object"}, {REST: rest}, is_required=False, seen={REST: seen})
         self._own[REST] = argument
         self.fields[REST] = argument.field()
         self.fields[REST].label = _("Further arguments")

@@ -14,6 +14,9 @@ from apps.approvals.models import Approval, ApprovalState
 from apps.core.actor import Actor
 from apps.core.money import Money
 from apps.gateway.models import CallState, ToolCall
+from apps.gateway.seen import may_be_revealed
+from apps.registry.permissions import REVEAL
+from apps.registry.queries import holds
 from apps.runs.models import Span, SpanKind
 
 MOST = 5
@@ -28,14 +31,14 @@ OUTCOMES = {
 
 def context_of(actor: Actor, approval: Approval) -> dict[str, Any]:
     """{"precedents": {"sentence", "rows": [{"state", "minor", "currency", "at", "url"}]} or None, "waits": sentence or
-    "", "span_url"}. The actor sees the approval, and with it all of its process.
+    "", "reveal_url", "span_url"}. The actor sees the approval, and with it all of its process.
     """
     in_run = ToolCall.objects.filter(run=OuterRef("run"), state=CallState.AWAITING_APPROVAL).order_by()
     waiting = in_run.values("run").annotate(count=Count("id")).values("count")
     steps = Span.objects.filter(run=OuterRef("run"), tool_call_id=OuterRef("id"), kind=SpanKind.HUMAN_WAIT)
     call = (
         ToolCall.objects.filter(id=approval.subject_id)
-        .select_related("run", "tool", "agent")
+        .select_related("run", "tool", "agent", "process")
         .annotate(
             waiting_count=Coalesce(Subquery(waiting), 0), step_id=Subquery(steps.order_by("-id").values("id")[:1])
         )
@@ -46,8 +49,16 @@ def context_of(actor: Actor, approval: Approval) -> dict[str, Any]:
     return {
         "precedents": _precedents(call),
         "waits": _waits(call, call.waiting_count),
+        "reveal_url": reveal_url(actor, call),
         "span_url": f"{reverse('run', args=[call.run_id])}#step-{call.step_id}",
     }
+
+
+def reveal_url(actor: Actor, call: ToolCall) -> str:
+    """Where this person can see what is masked for them; "" where there is nothing or they may not."""
+    if not may_be_revealed(actor, call) or not holds(actor, REVEAL, call.process):
+        return ""
+    return reverse("call-reveal", args=[call.id])
 
 
 def _waits(call: ToolCall, waiting_count: int) -> str:

@@ -7,9 +7,13 @@ from django.conf import settings
 from django.db.models import Prefetch, prefetch_related_objects
 
 from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
+from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.errors import ConnectorError, Halted, MeshError, NotAllowed, Unavailable
+from apps.core.once import read_once
+from apps.gateway.limits import why_withheld
 from apps.gateway.models import CallState, Decision, DecisionMoment, Resolution, ToolCall
+from apps.gateway.seen import arguments_for, result_for, words_for
 from apps.halts.models import Halt
 from apps.policies import verdicts
 from apps.vault import services as vault
@@ -20,7 +24,8 @@ VOTES = Prefetch("votes", queryset=Vote.objects.select_related("voter", "on_beha
 SAYING = {ApprovalState.REJECTED: Verdict.REJECT, ApprovalState.CHANGES_REQUESTED: Verdict.REQUEST_CHANGES}
 
 
-def call_resources(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+@read_once()
+def call_resources(calls: Sequence[ToolCall], actor: Actor) -> list[dict[str, Any]]:
     """Any number of calls, their decisions at hand, in a fixed number of queries. A call that was changed shows the
     arguments it has now.
     """
@@ -29,7 +34,9 @@ def call_resources(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
     prefetch_related_objects([call for call in calls if call.resolution_id], "resolution")
     bodies = vault.read_many([call.request_id for call in calls if call.version > 1])
     return [
-        call_resource(call, standing_decision(call), arguments=(bodies.get(call.request_id) or {}).get("arguments"))
+        call_resource(
+            call, standing_decision(call), actor, arguments=(bodies.get(call.request_id) or {}).get("arguments")
+        )
         for call in calls
     ]
 
@@ -48,11 +55,14 @@ def standing_decision(call: ToolCall) -> Decision | None:
 def call_resource(
     call: ToolCall,
     decision: Decision | None,
+    actor: Actor,
     *,
     replayed: bool = False,
     arguments: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The resource of one call; `decision` is the one on what it is now, `arguments` those of one that was changed."""
+    """The resource of one call as this actor sees it; `decision` is the one on what it is now, `arguments` those of one
+    that was changed.
+    """
     return {
         "id": str(call.id),
         "state": call.state,
@@ -61,17 +71,24 @@ def call_resource(
         "run_id": str(call.run_id),
         "idempotency_key": call.idempotency_key,
         "money": {"minor": call.money_minor, "currency": call.currency} if call.currency else None,
-        "arguments": arguments,
+        "arguments": arguments_for(actor, call, arguments) if arguments else arguments,
         "decision": _decision(decision),
         "approval": _approval(call.approval),
-        "result": vault.body_of(call.result) if call.state in (CallState.SUCCEEDED, CallState.COMPENSATED) else None,
-        "error": _error(call),
+        "result": _result(call, actor, decision),
+        "result_withheld": why_withheld(call.result.kind) if call.result_id and call.result else None,
+        "error": _error(call, actor, decision),
         "resolution": resolution_resource(call.resolution) if call.resolution_id else None,
         "compensates": str(call.compensates_id) if call.compensates_id else None,
         "replayed": replayed,
         "requested_at": rfc3339(call.requested_at),
         "finished_at": rfc3339(call.finished_at),
     }
+
+
+def _result(call: ToolCall, actor: Actor, decision: Decision | None) -> Any:
+    if call.result_id is None or call.state not in (CallState.SUCCEEDED, CallState.COMPENSATED):
+        return None
+    return result_for(actor, call, vault.body_of(call.result), decision)
 
 
 def _decision(decision: Decision | None) -> dict[str, Any] | None:
@@ -137,12 +154,12 @@ def resolution_resource(resolution: Resolution | None) -> dict[str, Any] | None:
     }
 
 
-def _error(call: ToolCall) -> dict[str, Any] | None:
+def _error(call: ToolCall, actor: Actor, decision: Decision | None) -> dict[str, Any] | None:
     if not call.error_code:
         return None
     error: dict[str, Any] = {"code": call.error_code, "sentence": call.error_sentence}
     if call.state == CallState.FAILED and call.result_id is not None:
-        error |= vault.body_of(call.result) or {}
+        error |= words_for(actor, call, vault.body_of(call.result) or {}, decision)
     if call.state == CallState.REJECTED and call.approval is not None and call.approval.state in SAYING:
         error["feedback"] = _feedback(call.approval)
     return error

@@ -4,10 +4,13 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
+from apps.core.actor import Actor
 from apps.core.errors import NotFound
+from apps.core.once import read_once
 from apps.gateway.arguments import sentence_for
 from apps.gateway.models import ToolCall
 from apps.gateway.requests import CallRequest
+from apps.gateway.seen import arguments_for
 from apps.gateway.telling import money_of
 from apps.vault import services as vault
 
@@ -23,11 +26,14 @@ def request_body(request: CallRequest) -> dict[str, Any]:
     return body
 
 
-def sentences_of(calls: Collection[ToolCall]) -> dict[UUID, str]:
-    """What each call does, as people read it; of one that was erased the tool's title. One query."""
+@read_once()
+def sentences_of(calls: Collection[ToolCall], actor: Actor | None) -> dict[UUID, str]:
+    """What each call does, as this person reads it, nobody where that is None; of one that was erased the tool's title.
+    One query, two more where a tool has classes of data.
+    """
     bodies = vault.read_many([call.request_id for call in calls])
     return {
-        call.id: sentence_for(call.tool, body["arguments"], money_of(call))
+        call.id: sentence_for(call.tool, arguments_for(actor, call, body["arguments"]), money_of(call))
         if (body := bodies.get(call.request_id))
         else call.tool.title
         for call in calls

@@ -5,7 +5,7 @@ lookup said, and what to search for in the business system. A fixed number of qu
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,14 +16,18 @@ from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.errors import NotFound
 from apps.core.money import Money
+from apps.core.once import read_once
 from apps.gateway.arguments import sentence_for
-from apps.gateway.consent import label_of, makers_of, names_in_order, shown
+from apps.gateway.consent import makers_of
 from apps.gateway.models import CallState, Finding, Resolution, ToolCall
+from apps.gateway.precedents import reveal_url
 from apps.gateway.queries import calls_visible_to
+from apps.gateway.seen import arguments_for, hidden_from
 from apps.gateway.services.execution import downstream_key
 from apps.gateway.services.recovery import UNKNOWN
 from apps.gateway.shown import resolution_resource
 from apps.gateway.telling import money_of
+from apps.gateway.wording import label_of, names_in_order, shown
 from apps.registry.permissions import OPERATE
 from apps.registry.queries import processes_where
 from apps.runs.models import Span, SpanKind
@@ -57,6 +61,8 @@ class UnknownCall:
     words: dict[UUID, str]
     may_resolve: bool
     is_maker: bool
+    reveal_url: str = ""
+    masked: list[str] = field(default_factory=list)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -118,6 +124,7 @@ def stakes_of(calls: "QuerySet[ToolCall]") -> Stakes:
     return Stakes(totals["count"], totals["oldest"], [Money(total, currency) for currency, total in sums])
 
 
+@read_once()
 def told(actor: Actor, calls: Sequence[ToolCall]) -> list[UnknownCall]:
     """These calls, each with all that is known of it."""
     bodies = vault.read_many([call.request_id for call in calls])
@@ -127,7 +134,7 @@ def told(actor: Actor, calls: Sequence[ToolCall]) -> list[UnknownCall]:
     return [
         _told(
             call,
-            (bodies.get(call.request_id) or {}).get("arguments"),
+            arguments_for(actor, call, (bodies.get(call.request_id) or {}).get("arguments")),
             steps[call.id],
             [one for one in resolutions if one.tool_call_id == call.id],
             may_operate=call.process_id in allowed,
@@ -180,6 +187,7 @@ def unknown_for(actor: Actor, call_id: UUID) -> UnknownCall:
     call = with_makers(calls_visible_to(actor)).filter(id=call_id).first()
     if call is not None:
         [found] = told(actor, [call])
+        found = replace(found, reveal_url=reveal_url(actor, call), masked=sorted(hidden_from(actor, call)))
         if found.is_unknown or found.resolutions:
             return found
     raise NotFound("tool_call.not_found", "There is no such call, or its outcome was never unknown.")

@@ -40,7 +40,7 @@ class UnwindPreview:
 
 def unwind_preview(actor: Actor, run: Run) -> UnwindPreview:
     """The actor sees the run."""
-    plans = plans_for(calls_to_undo(run))
+    plans = plans_for(calls_to_undo(run), seen_by=actor)
     latest = Unwind.objects.filter(run=run).order_by("-id").first()
     steps = latest.steps.select_related("call__tool", "compensation__approval") if latest else []
     return UnwindPreview(
@@ -96,7 +96,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "tool_call_id": str(plan.call.id),
         "what": plan.what,
         "by": plan.tool.name if plan.tool else None,
-        "arguments": plan.arguments,
+        "arguments": plan.shown,
         "money": {"minor": plan.money.minor, "currency": plan.money.currency} if plan.money else None,
         "obstacle": plan.obstacle or None,
         "why": plan.why or None,

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.requests import actor_of, confirmed_at, person_of
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval
-from apps.approvals.queries import approval_for, cards_of
+from apps.approvals.queries import approval_for
 from apps.approvals.views.parts import proof_url
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted, Invalid, MeshError, NotAllowed
@@ -106,7 +107,7 @@ def _page(
 ) -> HttpResponse:
     context = {
         "approval": approval,
-        "content": cards_of([approval])[approval.id],
+        "content": cards_of([approval], actor_of(request))[approval.id],
         "moves_money": call.tool.has_money,
         "form": form,
         "notice": notice,

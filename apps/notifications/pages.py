@@ -9,8 +9,9 @@ from django.forms import BoundField
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval, ApprovalState
-from apps.approvals.queries import approvals_visible_to, cards_of
+from apps.approvals.queries import approvals_visible_to
 from apps.core.actor import Actor
 from apps.core.paging import Page, page_of
 from apps.gateway.models import CallState, ToolCall
@@ -138,7 +139,7 @@ def notices_for(actor: Actor, *, cursor: str | None) -> NoticeList:
     page = page_of(notices_of(actor).select_related("news"), cursor=cursor)
     ids = [notice.news.approval_id for notice in page.items if notice.news.approval_id]
     seen = approvals_visible_to(actor).in_bulk(ids)
-    cards = cards_of(list(seen.values()))
+    cards = cards_of(list(seen.values()), actor)
     told = told_of_spending(actor, [notice.news for notice in page.items])
     calls = _calls_of(actor, [notice.news.tool_call_id for notice in page.items if notice.news.tool_call_id])
     rows = [
@@ -153,7 +154,7 @@ def notices_for(actor: Actor, *, cursor: str | None) -> NoticeList:
 
 def _calls_of(actor: Actor, ids: list[UUID]) -> dict[UUID, tuple[ToolCall, str]]:
     calls = calls_visible_to(actor).in_bulk(ids) if ids else {}
-    sentences = sentences_of(list(calls.values()))
+    sentences = sentences_of(list(calls.values()), actor)
     return {call.id: (call, sentences[call.id]) for call in calls.values()}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from apps.core.errors import Invalid
 from apps.core.memory import BoundedCache
 from apps.policies.arguments import Misfit, as_long, carry
 from apps.policies.cedar_text import TextError, parse_error, statements
+from apps.policies.detectors import PREFIX
 from apps.policies.irreversible import NEVER_ALONE, never_alone
 from apps.policies.obligations import (
     DEFAULT_EXPIRES_SECONDS,
@@ -28,7 +29,9 @@ from apps.policies.obligations import (
     parse_chain,
     parse_duration,
     parse_escalations,
+    parse_redactions,
     strictest,
+    with_redactions,
 )
 from apps.policies.parameters import Parameters, read_parameters
 from apps.policies.schema import action_groups, argument_shape, decision_schema
@@ -45,6 +48,10 @@ from apps.policies.verdicts import (
 
 NO_RELEASE = "No policies are released for this process in this environment, and without policies nothing is allowed."
 
+# A permit that demands what cannot be done here permits nothing: the answer of the system is not known beforehand.
+REDACTION_UNAVAILABLE = "redaction_unavailable"
+NO_DETECTOR = "Policy demands that what %s finds is masked, and no such detector is installed."
+
 _releases: BoundedCache[UUID, LoadedRelease] = BoundedCache(200)
 _entities: BoundedCache[tuple[Any, ...], Entities] = BoundedCache(2_000)
 
@@ -54,11 +61,12 @@ _MISSING_ATTRIBUTE = re.compile(r"does not have the attribute `([^`]*)`")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What stands on one policy. `demand` is what a permit asks of people, or None."""
+    """What stands on one policy. `demand` is what a permit asks of people, or None; `redact` what it wants masked."""
 
     position: int
     ref: PolicyRef
     demand: Demand | None
+    redact: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +123,8 @@ def _terms(ref: ReleaseRef, name: str, policy: dict[str, Any]) -> Terms:
     if not annotations.get("id") or not annotations.get("says"):
         raise ValueError("A policy in them has no @id or no @says.")
     said = PolicyRef(annotations["id"], ref.set, ref.version, annotations["says"])
-    return Terms(int(name.removeprefix("policy")), said, demand)
+    redact = parse_redactions(annotations["redact"]) if "redact" in annotations else ()
+    return Terms(int(name.removeprefix("policy")), said, demand, redact)
 
 
 def _demand(annotations: dict[str, str]) -> Demand:
@@ -152,9 +161,18 @@ def decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     errors = tuple(error for answer in answers for error in answer.errors)
     policies = tuple(terms.ref for terms in determining)
     if outcome == "allow" and (stricter := never_alone(facts)) is not None:
-        outcome, obligations, errors = stricter
+        outcome, asked, errors = stricter
+        obligations = with_redactions(asked, obligations.redact)
         policies = (*policies, NEVER_ALONE)
+    if outcome != "deny" and (missing := missing_detectors(obligations.redact, facts.detectors)):
+        errors = (NO_DETECTOR % ", ".join(missing),)
+        return Verdict("deny", policies, Obligations(), refs, errors, facts.as_json(), REDACTION_UNAVAILABLE)
     return Verdict(outcome, policies, obligations, refs, errors, facts.as_json())
+
+
+def missing_detectors(names: Iterable[str], installed: Collection[str]) -> list[str]:
+    """Of what a permit wants masked, the detectors that are not there."""
+    return [name for name in names if name.startswith(PREFIX) and name not in installed]
 
 
 def replay(stored: dict[str, Any], releases: Sequence[LoadedRelease]) -> Verdict:
@@ -189,6 +207,7 @@ def _weigh(answers: Iterable[_Answer]) -> tuple[Outcome, tuple[Terms, ...], Obli
     if not permits:
         return "deny", (), Obligations()
     obligations = strictest(terms.demand for terms in permits if terms.demand is not None)
+    obligations = with_redactions(obligations, (name for terms in permits for name in terms.redact))
     return ("require_approval" if obligations.stages else "allow"), permits, obligations
 
 

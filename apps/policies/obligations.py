@@ -1,13 +1,14 @@
-"""Annotations on permits → what people owe: `@approval("finance-approvers:1, cfo-office:1") @expires("PT8H")
-@escalate("PT2H:finance-leads")`.
+"""Annotations on permits → what is owed: `@approval("finance-approvers:1, cfo-office:1") @expires("PT8H")
+@escalate("PT2H:finance-leads")` by people, `@redact("personal, detected:email")` by the mesh.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from apps.policies.detectors import NAMES, PREFIX
 from apps.policies.verdicts import EscalationSpec, Obligations, StageSpec
 
 DEFAULT_EXPIRES_SECONDS = 24 * 60 * 60
@@ -18,6 +19,7 @@ _DURATION = re.compile(
     r"P(?:(\d{1,6})W|(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?)", re.ASCII
 )
 _DURATION_UNITS = (7 * 86400, 86400, 3600, 60, 1)
+_CLASS = re.compile(r"[-a-zA-Z0-9_]{1,40}", re.ASCII)
 _STAGE = re.compile(r"([a-zA-Z0-9_-]+)\s*:\s*([0-9]{1,3})", re.ASCII)
 
 
@@ -58,6 +60,18 @@ def parse_escalations(text: str) -> tuple[EscalationSpec, ...]:
     return tuple(EscalationSpec(*parse_escalation(part.strip())) for part in text.split(","))
 
 
+def parse_redactions(text: str) -> tuple[str, ...]:
+    """The names of “personal, detected:email”, each once and in order. Raises ValueError with a sentence."""
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if name.startswith(PREFIX):
+            if name not in NAMES:
+                raise ValueError(f"There is no detector “{name}”; there are {', '.join(NAMES)}.")
+        elif not _CLASS.fullmatch(name):
+            raise ValueError(f"“{text}” is not a list of data classes and detectors such as personal, detected:email.")
+    return tuple(sorted(set(names)))
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """What one permit with `@approval` asks for."""
@@ -86,6 +100,14 @@ def strictest(demands: Iterable[Demand]) -> Obligations:
 
 
 def added_up(before: Obligations, after: Obligations) -> Obligations:
-    """What both demand: for a changed request, which loses none of the people who were asked before the change."""
+    """What both demand: for a changed request, which loses none of the people who were asked before the change, and
+    shows its agent no more than before it.
+    """
     demands = (Demand(each.stages, each.expires_seconds, each.escalations) for each in (before, after) if each.stages)
-    return strictest(demands)
+    return with_redactions(strictest(demands), before.redact + after.redact)
+
+
+def with_redactions(obligations: Obligations, names: Iterable[str]) -> Obligations:
+    """The same obligations, and these to be masked in what the agent gets."""
+    wanted = tuple(sorted({*obligations.redact, *names}))
+    return replace(obligations, redact=wanted) if wanted else obligations

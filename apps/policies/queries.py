@@ -10,6 +10,7 @@ from django.db.models import Q
 from apps.accounts.models import Team
 from apps.core.generations import CONFIGURATION, Moment
 from apps.core.memory import Remembered
+from apps.policies.detectors import installed
 from apps.policies.evaluation import LoadedRelease, cache_release, cached_release, load_release
 from apps.policies.models import ActiveRelease, PolicyRelease
 from apps.policies.validation import Known
@@ -76,4 +77,5 @@ def known_to_registry() -> Known:
         connectors=frozenset(Connector.objects.values_list("slug", flat=True)),
         processes=frozenset(Process.objects.values_list("slug", flat=True)),
         agents=frozenset(Agent.objects.values_list("slug", flat=True)),
+        detectors=frozenset(installed()),
     )

@@ -50,6 +50,7 @@ def validate_policies(
         connectors=registry.connectors.union(connectors, (tool.connector for tool in declared.values())),
         processes=registry.processes.union(processes),
         agents=registry.agents.union(agents),
+        detectors=registry.detectors,
     )
     _check(policy_set, text, parameters, environments, known)
 

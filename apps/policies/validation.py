@@ -14,12 +14,13 @@ from cedarpy import validate_policies as cedar_validate
 
 from apps.policies.arguments import RecordOf
 from apps.policies.cedar_text import Statement, TextError, parse_error, place, statements
-from apps.policies.obligations import parse_chain, parse_duration, parse_escalations
+from apps.policies.detectors import PREFIX
+from apps.policies.obligations import parse_chain, parse_duration, parse_escalations, parse_redactions
 from apps.policies.parameters import Parameters, read_parameters
 from apps.policies.schema import GROUPS, action_groups, argument_shape, schema_json
 from apps.policies.verdicts import ToolFacts
 
-ANNOTATIONS = ("id", "says", "approval", "expires", "escalate")
+ANNOTATIONS = ("id", "says", "approval", "expires", "escalate", "redact")
 MAX_SAYS_LENGTH = 200
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", re.ASCII)
@@ -41,6 +42,11 @@ class Known:
     connectors: frozenset[str]
     processes: frozenset[str]
     agents: frozenset[str]
+    detectors: frozenset[str] = frozenset()
+
+    @property
+    def data_classes(self) -> frozenset[str]:
+        return frozenset(name for tool in self.tools for name in tool.data_classes)
 
     def tool(self, name: str) -> ToolFacts | None:
         return next((tool for tool in self.tools if tool.name == name), None)
@@ -144,7 +150,27 @@ class _Checks:
             yield self.problem(name, f"A forbid cannot ask for anything; @{owed[0]} belongs to a permit.", "@", owed[0])
         elif owed and "approval" not in annotations:
             yield self.problem(name, f"@{owed[0]} without @approval means nothing.", "@", owed[0])
+        if "redact" in annotations and policy["effect"] == "forbid":
+            yield self.problem(name, "A forbid cannot ask for anything; @redact belongs to a permit.", "@", "redact")
         yield from self._obligations(name, annotations)
+        if "redact" in annotations:
+            yield from self._redactions(name, annotations["redact"])
+
+    def _redactions(self, name: str, text: str) -> Iterator[Problem]:
+        """A class that no tool has, and a detector that is not installed, would mask nothing."""
+        try:
+            wanted = parse_redactions(text)
+        except ValueError as error:
+            yield self.problem(name, f"@redact: {error}", "@", "redact")
+            return
+        for word in wanted:
+            if word.startswith(PREFIX):
+                if word not in self.known.detectors:
+                    sentence = f"@redact: “{word}” is not installed here; requirements-pii.txt brings it."
+                    yield self.problem(name, sentence, "@", "redact")
+            elif word not in self.known.data_classes:
+                hint = _did_you_mean(word, self.known.data_classes)
+                yield self.problem(name, f"@redact: No tool has data of class “{word}”.{hint}", "@", "redact")
 
     def _obligations(self, name: str, annotations: dict[str, str]) -> Iterator[Problem]:
         teams: list[str] = []

@@ -51,6 +51,7 @@ class ToolFacts:
 class CallFacts:
     """Everything a policy may look at. `approved_by`: the teams that have approved, at release; empty at intake.
 
+    `detectors` are those that are installed where it is decided: a permit that demands another one denies.
     `owner_team` is for the rule about what cannot be undone, and no policy sees it: the team that owns the process, ""
     for none, None where the rule does not apply.
     """
@@ -70,6 +71,7 @@ class CallFacts:
     region: str | None = None
     customer_tier: str | None = None
     owner_team: str | None = None
+    detectors: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The complete input, from which `replay` gives the same verdict. It carries the arguments: keep it in the
@@ -88,7 +90,12 @@ class CallFacts:
             "approved_by": sorted(self.approved_by),
             "region": self.region,
             "customer_tier": self.customer_tier,
-        } | ({} if self.owner_team is None else {"owner_team": self.owner_team})
+        } | self._newer_facts()
+
+    def _newer_facts(self) -> dict[str, Any]:
+        """What inputs that were stored before do not have."""
+        newer: dict[str, Any] = {} if self.owner_team is None else {"owner_team": self.owner_team}
+        return newer | ({"detectors": list(self.detectors)} if self.detectors else {})
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> CallFacts:
@@ -109,6 +116,7 @@ class CallFacts:
             region=stored["region"],
             customer_tier=stored["customer_tier"],
             owner_team=stored.get("owner_team"),
+            detectors=tuple(stored.get("detectors", ())),
         )
 
 
@@ -168,15 +176,16 @@ class EscalationSpec:
 @dataclass(frozen=True, slots=True)
 class Obligations:
     """The chain people must go through, in order, how long they have, and who is brought in when they do not come. No
-    stages: nothing to wait for.
+    stages: nothing to wait for. `redact`: data classes and detectors whose finds are masked in what the agent gets.
     """
 
     stages: tuple[StageSpec, ...] = ()
     expires_seconds: int = 0
     escalations: tuple[EscalationSpec, ...] = ()
+    redact: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Without escalations it reads as it did before there were any, so that older digests still verify."""
+        """Without escalations and redactions it reads as before there were any, so that older digests still verify."""
         document: dict[str, Any] = {
             "stages": [{"team": stage.team, "quorum": stage.quorum} for stage in self.stages],
             "expires_seconds": self.expires_seconds,
@@ -185,6 +194,8 @@ class Obligations:
             document["escalations"] = [
                 {"after_seconds": escalation.after_seconds, "team": escalation.team} for escalation in self.escalations
             ]
+        if self.redact:
+            document["redact"] = list(self.redact)
         return document
 
     @classmethod
@@ -196,12 +207,15 @@ class Obligations:
                 EscalationSpec(escalation["after_seconds"], escalation["team"])
                 for escalation in stored.get("escalations", ())
             ),
+            redact=tuple(stored.get("redact", ())),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer. `errors` are sentences without any value of the call: they may stand in plain columns (I10)."""
+    """The answer. `code` says more of a denial than that it is one, for programs. `errors` are sentences without any
+    value of the call: they may stand in plain columns (I10).
+    """
 
     outcome: Outcome
     policies: tuple[PolicyRef, ...]
@@ -209,6 +223,7 @@ class Verdict:
     releases: tuple[ReleaseRef, ...]
     errors: tuple[str, ...]
     input: dict[str, Any]
+    code: str = ""
 
     @property
     def reasons(self) -> tuple[str, ...]:

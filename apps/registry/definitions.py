@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.core.canonical import digest
 from apps.core.errors import Invalid
+from apps.registry.masking import mark_problems, marked_at, marks_of
 from apps.registry.models import Effect, Tool, WhenDown
 from apps.registry.schemas import (
     Problem,
@@ -26,9 +27,13 @@ Definition = Mapping[str, Any]
 
 MAX_TIMEOUT_SECONDS = 300
 MAX_KEEP_DAYS = 3650
+# What a process of ours holds in memory for one answer, whatever a tool asks for.
+MOST_RESULT_BYTES = 16 * 1024 * 1024
 # `{money}` in `says` is the formatted amount, every other placeholder an argument.
 MONEY_PLACEHOLDER = "money"
-NEWCOMERS = ("idempotency_keep_days", "when_down")
+NEWCOMERS = ("idempotency_keep_days", "when_down", "max_result_bytes")
+# What a call is known by in columns of its own: money, and the record it is about.
+NAMED_OPENLY = ("/money/amount", "/money/currency", "/entity/id")
 LOOKUP_SOURCES = ("arguments", "idempotency_key")
 COMPENSATION_SOURCES = ("arguments", "idempotency_key", "result")
 
@@ -55,6 +60,7 @@ SHAPE: Schema = closed_object(
     when_down={"enum": WhenDown.values},
     idempotency_keep_days={"type": ["integer", "null"], "minimum": 1, "maximum": MAX_KEEP_DAYS},
     data_classes={"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 40}},
+    max_result_bytes={"type": ["integer", "null"], "minimum": 1, "maximum": MOST_RESULT_BYTES},
     money=_or_null(closed_object(("amount", "currency"), amount=_POINTER, currency=_POINTER)),
     entity=_or_null(
         closed_object(("type", "id"), type={"type": "string", "minLength": 1, "maxLength": 40}, id=_POINTER)
@@ -90,7 +96,9 @@ def normalized(definition: Definition) -> dict[str, Any]:
     plain = {key: definition.get(key) for key in SHAPE["properties"]}
     plain["reversible"] = definition.get("reversible", False)
     plain["idempotent"] = definition.get("idempotent", False)
-    plain["data_classes"] = sorted(set(definition.get("data_classes", ())))
+    # what a field is marked with is a class of the tool, whether it says so twice or not
+    marked = (marks_of(definition.get(key)).classes for key in ("input_schema", "output_schema"))
+    plain["data_classes"] = sorted(set(definition.get("data_classes", ())).union(*marked))
     return _without_newcomers(plain)
 
 
@@ -116,6 +124,7 @@ def columns_of(definition: Definition) -> dict[str, Any]:
         "when_down": plain.get("when_down") or "",
         "idempotency_keep_days": plain.get("idempotency_keep_days"),
         "data_classes": plain["data_classes"],
+        "max_result_bytes": plain.get("max_result_bytes"),
         "money_amount": money.get("amount", ""),
         "money_currency": money.get("currency", ""),
         "entity_type": entity.get("type", ""),
@@ -142,6 +151,7 @@ def definition_of(tool: Tool) -> dict[str, Any]:
         "idempotency_keep_days": tool.idempotency_keep_days,
         "when_down": tool.when_down or None,
         "data_classes": tool.data_classes,
+        "max_result_bytes": tool.max_result_bytes,
         "money": {"amount": tool.money_amount, "currency": tool.money_currency} if tool.money_amount else None,
         "entity": {"type": tool.entity_type, "id": tool.entity_pointer} if tool.entity_type else None,
         "compensation": tool.compensation,
@@ -161,6 +171,9 @@ def _senseless(
     for key in ("input_schema", "output_schema"):
         for problem in schema_problems(definition.get(key) or {}):
             schemas_hold = False
+            yield problem.under(f"/{key}")
+    for key in ("input_schema", "output_schema") if schemas_hold else ():
+        for problem in mark_problems(definition.get(key) or {}):
             yield problem.under(f"/{key}")
     yield from _names(definition, connectors)
     if not schemas_hold:
@@ -193,6 +206,8 @@ def _pointers(definition: Definition) -> Iterator[Problem]:
             yield Problem(pointer, f"“{value}” is not a JSON Pointer.")
         elif not declares(definition["input_schema"], value):
             yield Problem(pointer, f"“{value}” leads to no argument of the input schema.")
+        elif pointer in NAMED_OPENLY and (classes := marked_at(definition["input_schema"], value)):
+            yield Problem(pointer, f"This stands openly in lists and in the log, so it cannot be {min(classes)}.")
     found = (definition.get("lookup") or {}).get("found")
     if found is not None and not is_pointer(found):
         yield Problem("/lookup/found", f"“{found}” is not a JSON Pointer.")

@@ -185,6 +185,7 @@ class Tool(models.Model):
     when_down = models.CharField(max_length=10, blank=True, choices=WhenDown.choices)
     idempotency_keep_days = models.PositiveIntegerField(null=True, help_text="None: for good")
     data_classes = ArrayField(models.CharField(max_length=40), default=list)
+    max_result_bytes = models.PositiveIntegerField(null=True, help_text="None: as the installation says")
     money_amount = models.CharField(max_length=120, blank=True, help_text="JSON Pointer into the arguments")
     money_currency = models.CharField(max_length=120, blank=True)
     entity_type = models.CharField(max_length=40, blank=True)
@@ -251,3 +252,24 @@ class Grant(models.Model):
     def is_in_force(self, now: dt.datetime) -> bool:
         """What `in_force` says of the row."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class DataClassRule(models.Model):
+    """Which roles see values of a class in the clear, in one process or, where `process` is empty, in all that have no
+    rule of their own. Without any rule the product's own holds (`apps.registry.sight`).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    process = models.ForeignKey(Process, on_delete=models.CASCADE, null=True, related_name="data_class_rules")
+    data_class = models.CharField(max_length=40)
+    roles = ArrayField(models.CharField(max_length=40), default=list, help_text="None of them: nobody by their role")
+    set_by = models.CharField(max_length=160)
+    set_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["process", "data_class"], name="data_class_once", nulls_distinct=False),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.data_class} in {self.process or 'the mesh'}"

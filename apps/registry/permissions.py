@@ -12,6 +12,7 @@ AUDIT = "audit_process"
 MANAGE = "manage_process"
 GOVERN = "govern_process"
 OPERATE = "operate_process"
+REVEAL = "reveal_in_process"
 
 # Names for the database; VIEW is Django's own.
 PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
@@ -21,6 +22,7 @@ PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
     (MANAGE, "Can change agents, tools and grants of this process"),
     (GOVERN, "Can change how approvals work in this process, and who may approve how much"),
     (OPERATE, "Can settle what agents left unclear in this process, and undo what they did"),
+    (REVEAL, "Can reveal masked content of a call in this process, with a reason"),
 ]
 
 # How a refusal names each: "You may not …".
@@ -32,13 +34,14 @@ DOES = {
     MANAGE: "change agents, tools and grants",
     GOVERN: "change rules and limits of approvals",
     OPERATE: "settle or undo what agents did",
+    REVEAL: "reveal masked content",
 }
 
 ROLES: dict[str, tuple[str, ...]] = {
     "approver": (VIEW, AUDIT, APPROVE),
     "operator": (VIEW, AUDIT, HALT, OPERATE),
-    "compliance": (VIEW, AUDIT),
-    "owner": (VIEW, AUDIT, HALT, GOVERN, OPERATE),
+    "compliance": (VIEW, AUDIT, REVEAL),
+    "owner": (VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL),
     "engineer": (VIEW, AUDIT, MANAGE),
     "viewer": (VIEW,),
 }

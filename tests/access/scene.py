@@ -28,12 +28,13 @@ from apps.gateway.models import ToolCall
 from apps.halts import services as halts
 from apps.notifications import services as notifications
 from apps.registry import services as registry
-from apps.registry.models import Connector, ConnectorEndpoint
+from apps.registry.models import Connector, ConnectorEndpoint, Process
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
+from tests.redaction.marking import mark
 from tests.world import PASSWORD
 
 SIGN_IN_PAGE = "/accounts/login/"
@@ -90,6 +91,19 @@ class Scene:
             comment="Less",
         )
         return call.id
+
+    @cached_property
+    def marked_call(self) -> UUID:
+        mark(customer_id="personal")
+        return parked(self.writer, key="marked")[0].id
+
+    @cached_property
+    def data_class_rule(self) -> UUID:
+        process = Process.objects.get(slug="order-to-cash")
+        rule = registry.set_data_class_rule(
+            data_class="health", roles=["owner"], process=process, actor=system_actor("tests")
+        )
+        return rule.id
 
     @cached_property
     def look(self) -> UUID:
@@ -396,6 +410,9 @@ RULES = {
 CHANNEL = {"kind": "slack", "address": "https://hooks.slack.com/services/T0/B0/X0", "allows": "link"}
 
 BODIES: dict[str, Any] = {
+    "POST /calls/{marked_call}/reveal/": {"reason": "Complaint 17"},
+    "POST /api/v1/tool-calls/{marked_call}/reveal": {"reason": "Complaint 17"},
+    "POST /api/v1/data-class-rules": {"data_class": "iban", "roles": ["owner"], "process": "order-to-cash"},
     "POST /notifications/read/": lambda scene: {"through": str(uuid7())},
     "POST /settings/notifications/preferences/": {"digest_hours": "8, 16"},
     "POST /settings/notifications/channels/": CHANNEL,

@@ -2,7 +2,8 @@
 
 `in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in
 the API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are
-the writer's and wait for finance, `asked` is a call of the writer that Felix wants changed. `halt`, `budget` and
+the writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, the
+customer of `marked_call` is personal, and `data_class_rule` is of its process. `halt`, `budget` and
 `rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its process and so is
 `lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold` holds a run of
 it. `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one that Felix
@@ -68,6 +69,8 @@ GET    /unknown/{unknown}/                          in   200   200   200   200  
 POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
 GET    /agents/                                     in   200   200   200   200   200   200   200      in    in      in
 GET    /audit/                                      in   200   200   200   200   200   200   200      in    in      in
+GET    /calls/{marked_call}/reveal/                  in   403   403   403   200   200   403   404      in    in      in
+POST   /calls/{marked_call}/reveal/                  in   403   403   403   200   409   403   404      in    in      in
 GET    /connectors/                                 in   200   200   200   200   200   200   200      in    in      in
 POST   /connectors/{endpoint}/reset/                in   403   403   302   403   302   403   404      in    in      in
 GET    /budgets/                                    in   200   200   200   200   200   200   200      in    in      in
@@ -122,6 +125,10 @@ POST   /api/v1/tool-calls                          401   403   403   403   403  
 GET    /api/v1/tool-calls/{call}                   401   202   202   202   202   202   202   404     202   404     202
 POST   /api/v1/tool-calls/{asked}/versions         401   403   403   403   403   403   403   403     202   404     403
 POST   /api/v1/tool-calls/{call}/cancel            401   403   403   403   403   403   403   403     200   404     403
+POST   /api/v1/tool-calls/{marked_call}/reveal     401   403   403   403   200   409   403   404     403   403     403
+GET    /api/v1/data-class-rules                    401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/data-class-rules                    401   403   403   403   403   200   403   422     403   403     403
+DELETE /api/v1/data-class-rules/{data_class_rule}  401   403   403   403   403   204   403   404     403   403     403
 GET    /api/v1/connectors                          401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/connectors/{endpoint}/reset         401   403   403   204   403   204   403   404     403   403     403
 POST   /api/v1/tool-calls/{unknown}/resolution     401   403   403   201   403   201   403   404     403   403     403

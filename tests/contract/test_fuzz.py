@@ -101,6 +101,7 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "call_id": str(scene.call),
         "run_id": str(scene.run),
         "token_id": str(scene.token),
+        "rule_id": str(scene.data_class_rule),
         "view_id": str(scene.saved_view),
         "selection_id": str(scene.selection),
         "bulk_id": str(scene.bulk),

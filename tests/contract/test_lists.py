@@ -21,6 +21,7 @@ FOREIGN = {"arguments", "result", "input_schema", "output_schema", "card"}
 ROWS_EACH = 3
 # What programs have none of.
 OF_PEOPLE = {
+    "/api/v1/data-class-rules",
     "/api/v1/halt-rules",
     "/api/v1/halt-drills",
     "/api/v1/unknown-outcomes",

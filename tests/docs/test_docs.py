@@ -210,6 +210,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "agents": shape.AGENT,
     "grants": shape.GRANT,
     "policies": shape.POLICY,
+    "data_classes": shape.DATA_CLASS,
 }
 # Tables beside the section's own.
 MORE = {

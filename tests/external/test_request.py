@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval
-from apps.approvals.queries import cards_of
 from apps.audit.models import AuditEntry
 from apps.core.canonical import digest
 from apps.core.models import OutboxEvent
@@ -69,7 +69,7 @@ def test_people_read_the_whole_of_it_on_the_card(writer: Robot, sign_in: Any) ->
 def test_what_stopped_it_may_be_left_unsaid(writer: Robot) -> None:
     asked(writer, policy=..., facts=..., evidence=..., money=None, rationale=None, confidence=None)
     approval = Approval.objects.get()
-    card = cards_of([approval])[approval.id]
+    card = cards_of([approval], None)[approval.id]
 
     assert card["why"] == [
         {"says": "Treasury gateway did not say which rule stopped it", "ref": "", "set": "Treasury gateway"}

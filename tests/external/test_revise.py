@@ -6,8 +6,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.approvals import services as approvals
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval
-from apps.approvals.queries import cards_of
 from apps.audit.models import AuditEntry
 from apps.external.models import ExternalRequest, ExternalVersion
 from tests.conftest import Robot, at_once, person
@@ -55,7 +55,7 @@ def test_people_read_what_changed(writer: Robot, api: Api) -> None:
     told = returned(writer, api)
     revise(writer, told, **NEW)
     latest = Approval.objects.get(state="pending")
-    card = cards_of([latest])[latest.id]
+    card = cards_of([latest], None)[latest.id]
 
     assert card["changed_by"] == "Order-to-cash writer"
     assert card["changes"] == [

@@ -9,8 +9,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.approvals import services as approvals
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval, ApprovalState, Vote
-from apps.approvals.queries import cards_of
 from apps.audit.models import AuditEntry
 from apps.core import clock
 from apps.core.errors import MeshError
@@ -137,7 +137,7 @@ def test_both_versions_are_kept_and_linked(writer: Robot, erp: FakeErp) -> None:
     assert second.digest != first.digest
     assert [decision.moment for decision in call.decisions.all()] == ["intake", "edit", "release"]
     assert second.decision.moment == DecisionMoment.EDIT
-    card = cards_of([reread(call).approval])[reread(call).approval_id]  # type: ignore[index,list-item]
+    card = cards_of([reread(call).approval], None)[reread(call).approval_id]  # type: ignore[index,list-item]
     assert card["changes"] == [{"label": "Amount", "before": "1280.00", "after": "1400.00"}]
     assert card["changed_by"] == "Dana Ruiz"
     assert "1,400.00" in card["sentence"]
@@ -205,7 +205,7 @@ def test_where_policy_would_allow_it_the_people_who_were_asked_still_answer(writ
     assert version.decision.outcome == "allow"
     assert version.obligations == call.versions.get(number=1).obligations
     assert outcome.approval.policy_ref == approval.policy_ref
-    card = cards_of([outcome.approval])[outcome.approval.id]
+    card = cards_of([outcome.approval], None)[outcome.approval.id]
     assert [why["ref"] for why in card["why"]] == ["credit-alone@1", "credit-finance@1"]
     vote(outcome.approval, "felix")
     settle_news()
@@ -319,7 +319,7 @@ def test_whoever_asked_the_agent_does_not_edit(writer: Robot) -> None:
     assert refused(lambda: edit(approval)).code == "approval.own_request"
     outcome = edit(approval, by="felix")
     assert person("dana").id in outcome.approval.barred_people
-    assert cards_of([outcome.approval])[outcome.approval.id]["on_behalf_of"] == "dana"
+    assert cards_of([outcome.approval], None)[outcome.approval.id]["on_behalf_of"] == "dana"
 
 
 def test_what_is_decided_is_not_edited(writer: Robot, erp: FakeErp) -> None:

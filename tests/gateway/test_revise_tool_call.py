@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from apps.approvals import services as approvals
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval, ApprovalState
-from apps.approvals.queries import cards_of
 from apps.gateway.models import CallState, ToolCall
 from apps.halts import services as halts
 from apps.registry import tokens
@@ -54,7 +54,7 @@ def test_the_agent_answers_with_a_new_version_and_people_decide_on_it(writer: Ro
     assert approval.state == ApprovalState.SUPERSEDED
     renewed = reread(call).approval
     assert renewed is not None
-    card = cards_of([renewed])[renewed.id]
+    card = cards_of([renewed], None)[renewed.id]
     assert (card["statement"], card["confidence"]) == ("Without the freight", 0.8)
     assert card["changes"] == [{"label": "Amount", "before": "1280.00", "after": "900.00"}]
     assert card["changed_by"] == "Order-to-cash writer"
@@ -75,7 +75,7 @@ def test_better_reasons_for_the_same_arguments_are_an_answer(writer: Robot, erp:
     renewed = reread(call).approval
     assert told.status_code == 202, told.json()
     assert renewed is not None
-    card = cards_of([renewed])[renewed.id]
+    card = cards_of([renewed], None)[renewed.id]
     assert (card["statement"], card["changes"]) == ("Billed by mistake", [])
     assert card["evidence"] == [{"title": "Delivery note"}]
     assert renewed.digest != approval.digest

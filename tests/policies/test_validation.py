@@ -23,7 +23,7 @@ from tests.policies.builders import (
 )
 
 FRACTION = "a number with a fraction has no exact form in Cedar; use text or whole minor units."
-ANNOTATIONS = "there are @id, @says, @approval, @expires and @escalate."
+ANNOTATIONS = "there are @id, @says, @approval, @expires, @escalate and @redact."
 CREDIT_SCOPE = 'principal, action == Action::"erp.issue_credit_memo", resource'
 
 
@@ -259,6 +259,23 @@ def test_a_rule_for_a_group_without_tools_waits_for_them():
             "@escalate: “soon” is not an escalation such as PT2H:finance-leads.",
         ),
         ('@id("a") @says("b") @approval("cfo-office:1") @escalate("PT2H:nobody")', "There is no team “nobody”."),
+        (
+            '@id("a") @says("b") @redact("fincial")',
+            "@redact: No tool has data of class “fincial”. Did you mean “financial”?",
+        ),
+        (
+            '@id("a") @says("b") @redact("two words")',
+            "@redact: “two words” is not a list of data classes and detectors such as personal, detected:email.",
+        ),
+        (
+            '@id("a") @says("b") @redact("detected:face")',
+            "@redact: There is no detector “detected:face”; there are detected:card, detected:email, detected:iban,"
+            " detected:ip, detected:phone.",
+        ),
+        (
+            '@id("a") @says("b") @redact("financial, detected:email")',
+            "@redact: “detected:email” is not installed here; requirements-pii.txt brings it.",
+        ),
     ],
 )
 def test_annotations_are_checked(annotations, sentence):

@@ -61,6 +61,7 @@ class Crowd:
         _delegate(number)
         self.scene.look_at(f"looked-{number}")
         accounts.make_token(user=person("dana"), name=f"script {number}", days=1, actor=actor("dana"))
+        registry.set_data_class_rule(data_class=f"class-{number}", roles=["owner"], process=None, actor=SETUP)
         _halt(number)
         halts.lift_halt(actor=actor("omar"), halt_id=_halt(number).id, reason="Drill over")
         _agent_with_tool(number)

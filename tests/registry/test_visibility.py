@@ -12,7 +12,7 @@ from apps.core.actor import Actor, person_actor, system_actor
 from apps.core.errors import NotAllowed, NotFound
 from apps.core.ids import uuid7
 from apps.registry.models import Agent, Grant, Process, Tool
-from apps.registry.permissions import APPROVE, AUDIT, GOVERN, HALT, MANAGE, OPERATE, PERMISSIONS, VIEW
+from apps.registry.permissions import APPROVE, AUDIT, GOVERN, HALT, MANAGE, OPERATE, PERMISSIONS, REVEAL, VIEW
 from apps.registry.queries import (
     agent_for,
     agents_visible_to,
@@ -34,8 +34,8 @@ SYSTEM = system_actor("test")
 HELD = {
     "dana": {VIEW, AUDIT, APPROVE},
     "omar": {VIEW, AUDIT, HALT, OPERATE},
-    "chen": {VIEW, AUDIT},
-    "priya": {VIEW, AUDIT, HALT, GOVERN, OPERATE},
+    "chen": {VIEW, AUDIT, REVEAL},
+    "priya": {VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL},
     "alex": {VIEW, AUDIT, MANAGE},
     "otto": set(),
 }
@@ -70,7 +70,7 @@ def test_a_token_of_a_person_gives_that_persons_rights(permission: str) -> None:
 @pytest.mark.parametrize("permission", EVERY_PERMISSION)
 def test_a_role_in_the_whole_mesh_holds_in_every_process(permission: str) -> None:
     assign_role(user=person("otto"), role="compliance", process=None, actor=SYSTEM)
-    expected = {"order-to-cash", "procure-to-pay"} if permission in (VIEW, AUDIT) else set()
+    expected = {"order-to-cash", "procure-to-pay"} if permission in (VIEW, AUDIT, REVEAL) else set()
     assert slugs(processes_where(actor("otto"), permission)) == expected
     assert holds_mesh_wide(actor("otto"), permission) is bool(expected)
     assert not holds_mesh_wide(actor("chen"), permission)

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.requests import actor_of, person_of
 from apps.approvals import hygiene as figures
 from apps.approvals import services
+from apps.approvals.cards import cards_of
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import SecondLook
-from apps.approvals.queries import cards_of
 from apps.core.actor import Actor
 from apps.core.errors import Invalid, NotFound
 from apps.core.paging import page_of
@@ -81,7 +81,7 @@ def _looks_page(
     """The list, with this look open, or the first where none was asked for."""
     page = page_of(services.open_second_looks(actor), cursor=request.GET.get("after"), order=("id",))
     shown = look or next(iter(page.items), None)
-    cards = cards_of([each.approval for each in (*page.items, *filter(None, [look]))])
+    cards = cards_of([each.approval for each in (*page.items, *filter(None, [look]))], actor, is_judge=True)
     context = {
         "page": page,
         "rows": [{"look": each, "sentence": cards[each.approval_id]["sentence"]} for each in page.items],

@@ -12,12 +12,13 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.requests import actor_of, confirmed_at, person_of
 from apps.approvals import services
 from apps.approvals.card import Card, card_for, successor_of
+from apps.approvals.cards import cards_of
 from apps.approvals.changes import changes_for, news_of
 from apps.approvals.filters import QueueFilter
 from apps.approvals.forms import VoteForm
 from apps.approvals.inbox import Queue, default_view_of, query_of, queue_for
 from apps.approvals.models import Approval, ApprovalState, Verdict, Vote
-from apps.approvals.queries import approval_for, cards_of
+from apps.approvals.queries import approval_for
 from apps.approvals.views.parts import (
     Undo,
     card_again,
@@ -153,7 +154,7 @@ def vote(request: HttpRequest, approval_id: UUID) -> HttpResponse:
 
 def _voted(request: HttpRequest, actor: Actor, cast: Vote) -> HttpResponse:
     now = approval_for(actor, cast.approval_id)
-    sentence = cards_of([now])[now.id]["sentence"]
+    sentence = cards_of([now], actor)[now.id]["sentence"]
     undo = None
     if now.settles_at is not None:
         seconds = round((now.settles_at - cast.cast_at).total_seconds())
@@ -179,5 +180,5 @@ def undo(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     actor = actor_of(request)
     approval_for(actor, approval_id)
     again = services.withdraw_vote(actor=actor, approval_id=approval_id)
-    sentence = cards_of([again])[again.id]["sentence"]
+    sentence = cards_of([again], actor)[again.id]["sentence"]
     return moved_on(request, actor, again, said=_("Taken back: %(what)s") % {"what": sentence}, stay=True)

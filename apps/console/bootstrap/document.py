@@ -26,6 +26,7 @@ from apps.policies.queries import tool_facts
 from apps.policies.services import validate_policies
 from apps.policies.verdicts import ToolFacts
 from apps.registry.definitions import Definition, columns_of, definition_of, problems_of
+from apps.registry.masking import SECRET
 from apps.registry.models import Agent, Connector, Process, Tool
 from apps.registry.schemas import Problem, pointer_of, violations
 from apps.registry.services.tools import by_name
@@ -223,6 +224,13 @@ def _policy(policy: Entry, known: Known) -> Iterator[Problem]:
         yield from _one_of("/set", policy["set"], known.processes, "process")
 
 
+def _data_class(rule: Entry, known: Known) -> Iterator[Problem]:
+    if rule["data_class"] == SECRET:
+        yield Problem("/data_class", "What is secret is shown to nobody, ever.")
+    if rule.get("process") is not None:
+        yield from _one_of("/process", rule["process"], known.processes, "process")
+
+
 def _one_of(pointer: str, name: str, names: Collection[str], noun: str) -> Iterator[Problem]:
     if name not in names:
         yield Problem(pointer, f"There is no {noun} “{name}”, neither in the file nor in the console.")
@@ -252,6 +260,7 @@ CHECKS: dict[str, Callable[[Any, Known], Iterator[Problem]]] = {
     "agents": _agent,
     "grants": _grant,
     "policies": _policy,
+    "data_classes": _data_class,
 }
 
 
@@ -281,6 +290,8 @@ def _identity(section: str, entry: Any) -> Iterator[tuple[str, Hashable]]:
         case "policies":
             for environment in entry["environments"]:
                 yield "/environments", (entry["set"], environment)
+        case "data_classes":
+            yield "", (entry["data_class"], entry.get("process"))
         case _:
             yield "/slug", entry["slug"]
 

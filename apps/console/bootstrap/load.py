@@ -3,7 +3,7 @@
 A second run finds everything as it should be and changes nothing. The file adds and corrects; it takes nothing away.
 What a person took away or changed since stays so: a revoked grant is not given again, credentials that were all
 revoked are not made anew, a person's policy release is not replaced by one that came before it, their rules and limits
-of approvals are not overwritten (each told in `notes`), and a password is never reset.
+of approvals and their rules of data classes are not overwritten (each told in `notes`), and a password is never reset.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from django.db import transaction
 from apps.accounts.models import Team, User
 from apps.accounts.services import add_member, change_person, create_person, make_team
 from apps.console.bootstrap.approvals import load_approvals
+from apps.console.bootstrap.data_classes import load_data_classes
 from apps.console.bootstrap.document import document_problems, read_moment
 from apps.console.bootstrap.irreversible import warnings_on_irreversible_tools
 from apps.core import locks
@@ -60,6 +61,7 @@ def load(document: Any, *, actor: Actor) -> Made:
         _load_agents(document, actor, made)
         _load_grants(document, actor, made)
         _load_policies(document, actor, made)
+        made.notes += load_data_classes(document, actor)
         made.warnings += warnings_on_irreversible_tools(document)
     return made
 

@@ -136,6 +136,13 @@ POLICY = closed_object(
     message={"type": "string", "maxLength": 300},
 )
 
+DATA_CLASS = closed_object(
+    ("data_class", "roles"),
+    data_class={"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 40},
+    process={"type": ["string", "null"]},
+    roles={**_list({"enum": list(ROLES)}), "uniqueItems": True},
+)
+
 SHAPE = closed_object(
     (),
     teams=_list(TEAM),
@@ -146,5 +153,6 @@ SHAPE = closed_object(
     agents=_list(AGENT),
     grants=_list(GRANT),
     policies=_list(POLICY),
+    data_classes=_list(DATA_CLASS),
 )
 VALIDATOR = compile_schema(SHAPE)

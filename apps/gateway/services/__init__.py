@@ -9,6 +9,7 @@ from apps.gateway.services.intake import Intake, preview_tool_call, request_tool
 from apps.gateway.services.recovery import overdue_calls, recover_tool_call, resolved_but_parked_calls
 from apps.gateway.services.release import release_tool_call
 from apps.gateway.services.resolving import resolve_tool_call
+from apps.gateway.services.revealing import reveal_payload
 from apps.gateway.services.revision import Revision, revise_tool_call
 from apps.gateway.services.sending import calls_to_let_go
 from apps.gateway.services.unwinding import advance_unwind, advance_unwinds, unwind_run, waiting_unwinds
@@ -35,6 +36,7 @@ __all__ = [
     "request_tool_call",
     "resolve_tool_call",
     "resolved_but_parked_calls",
+    "reveal_payload",
     "revise_tool_call",
     "stops_to_carry_out",
     "unwind_run",

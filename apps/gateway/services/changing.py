@@ -28,6 +28,7 @@ from apps.gateway.stored import request_body, stored_request
 from apps.gateway.telling import add_call_span, money_of, start_human_wait, tell_decision
 from apps.policies.obligations import added_up
 from apps.policies.verdicts import Obligations, Verdict
+from apps.registry.shields import shield_of
 from apps.runs import services as runs
 from apps.runs.models import SpanKind, SpanStatus
 from apps.vault import services as vault
@@ -94,7 +95,9 @@ def prepare_change(*, actor: Actor, call: ToolCall, approval: Approval, answer: 
     _check_halts(call)
     asked = stored_request(call)
     granted = _granted(call)
-    args.check_arguments(granted.tool, answer.arguments)
+    # an agent sees what it asks for; a person may edit around what they do not see
+    quotes = actor.is_agent or not shield_of(granted.tool).classes
+    args.check_arguments(granted.tool, answer.arguments, quotes=quotes)
     request = replace(asked, arguments=answer.arguments, on_behalf_of=_username(call.on_behalf_of))
     request = replace(request, **(answer.statement or {}))
     arguments_digest = args.arguments_digest(answer.arguments)
@@ -148,6 +151,7 @@ def write_change(change: Change, *, words: str = "", maker: UUID | None = None) 
     call.digest = _digest(change, decision, change.owed.as_json())
     succession = Succession(
         previous=previous,
+        before=change.before.arguments,
         obligations=change.owed,
         changes=changes_between(change.granted.tool, change.before.arguments, change.after.arguments),
         changed_by=change.actor.name,

@@ -22,6 +22,9 @@ from apps.gateway.deciding import explain_denial
 from apps.gateway.models import CallVersion, Outcome, ToolCall
 from apps.gateway.queries import call_for
 from apps.gateway.services.changing import Answer, Change, lock_call, prepare_change, write_change
+from apps.gateway.stored import stored_request
+from apps.gateway.unmasking import with_masks_undone
+from apps.registry.shields import shield_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def edit_tool_call(
         _check_editor(actor, call, approval, digest)
         if call is None or call.approval_id != approval.id:
             raise Conflict("edit.not_editable", "This is nothing that can be changed here.")
-        change = prepare_change(actor=actor, call=call, approval=approval, answer=Answer(arguments))
+        change = prepare_change(actor=actor, call=call, approval=approval, answer=Answer(_as_meant(call, arguments)))
         _check_allowed(change)
         is_lowered = only_lowers_money(change.granted.tool, change.before, change.after)
         version = write_change(change, words=comment, maker=None if is_lowered else actor.known_id)
@@ -83,6 +86,12 @@ def edit_tool_call(
             vote = _cast_own_vote(actor, version, comment=comment, **ballot)
     approval = approval_for(actor, _asked_again(version).id)
     return EditOutcome(call_for(actor, call.id), version, approval, vote, is_barred=not is_lowered)
+
+
+def _as_meant(call: ToolCall, arguments: dict[str, Any]) -> dict[str, Any]:
+    if not shield_of(call.tool).classes:
+        return arguments
+    return with_masks_undone(call.tool, arguments, stored_request(call).arguments)
 
 
 def _cast_own_vote(actor: Actor, version: CallVersion, **ballot: Any) -> Vote | None:
@@ -135,7 +144,9 @@ def _check_allowed(change: Change) -> None:
     verdict = change.verdict
     if Outcome(verdict.outcome) is not Outcome.DENY:
         return
-    sentence = explain_denial(errors=verdict.errors, says=[policy.says for policy in verdict.policies])
+    sentence = explain_denial(
+        errors=verdict.errors, says=[policy.says for policy in verdict.policies], code=verdict.code
+    )
     raise NotAllowed(
         "edit.denied",
         f"With these changes policy would not allow it. {sentence}",

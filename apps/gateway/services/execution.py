@@ -21,6 +21,7 @@ from apps.gateway import spending
 from apps.gateway.clients import timeout_seconds
 from apps.gateway.compensated import finish_compensation
 from apps.gateway.deciding import Granted
+from apps.gateway.limits import result_document, told_of
 from apps.gateway.models import CallState, ToolCall
 from apps.gateway.services.sending import send
 from apps.gateway.telling import add_call_span, tell_end
@@ -163,7 +164,7 @@ def settle(
     call = execution.call
     words = error.details.get("words", "") if error else ""
     body = {"words": words} if words else result
-    result_row = vault.sealed(vault.Document(kind="call.result", body=body)) if body is not None else None
+    result_row = vault.sealed(result_document(body)) if body is not None else None
     ended = {
         "state": state,
         "finished_at": clock.now(),
@@ -180,7 +181,7 @@ def settle(
             insert(result_row)
         status = SPAN_STATUS_FOR.get(state, SpanStatus.ERROR)
         _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
-        tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count})
+        tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count} | told_of(body))
         finish_compensation(call, actor=execution.actor)
         spending.close(call)
 

@@ -267,10 +267,9 @@ def _write(
         call.error_sentence = f"{asked.granted.tool.connector.name} does not answer at present. Nothing was sent."
     elif outcome is Outcome.DENY:
         call.finished_at = clock.now()
-        call.error_code = "denied"
-        call.error_sentence = explain_denial(errors=verdict.errors, says=[policy.says for policy in verdict.policies])[
-            :500
-        ]
+        call.error_code = verdict.code or "denied"
+        said = [policy.says for policy in verdict.policies]
+        call.error_sentence = explain_denial(errors=verdict.errors, says=said, code=verdict.code)[:500]
     insert(call)
     return call, record_decision(call, verdict, moment=DecisionMoment.INTAKE, stored_input=stored_input)
 

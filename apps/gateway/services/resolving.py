@@ -14,12 +14,14 @@ from apps.core.errors import Conflict, Invalid, MeshError, NotAllowed
 from apps.gateway.arguments import schema_errors
 from apps.gateway.consent import makers_of
 from apps.gateway.events import ToolCallQuestioned, ToolCallResolved
+from apps.gateway.limits import excess_of
 from apps.gateway.models import CallState, Finding, Resolution, ToolCall
 from apps.gateway.queries import call_for
 from apps.gateway.services.concluding import conclude, locked_unknown
 from apps.gateway.telling import add_call_span, record_call
 from apps.registry.permissions import OPERATE
 from apps.registry.queries import require
+from apps.registry.schemas import pointer_of
 from apps.runs.models import SpanKind, SpanStatus
 from apps.vault import services as vault
 
@@ -156,6 +158,8 @@ def _flaws_of_result(call: ToolCall, evidence: Evidence) -> list[tuple[str, str]
         return []
     if not _can_be_told(evidence.result):
         return [("/result", "It holds half a character.")]
+    if excess := excess_of(evidence.result):
+        return [("/result" + pointer_of(excess.path), excess.sentence)]
     if evidence.finding != Finding.HAPPENED:
         return [("/result", "What did not happen has no answer.")]
     found = schema_errors(call.tool.output_schema, evidence.result) if call.tool.output_schema else []

@@ -99,7 +99,7 @@ def _given_before(actor: Actor, call_id: UUID, arguments: dict[str, Any]) -> Rev
 def _end_denied(change: Change) -> None:
     call, verdict = change.call, change.verdict
     approvals.cancel_approval(approval_id=change.approval.id, actor=change.actor)
-    call.error_code = CallState.DENIED
+    call.error_code = verdict.code or CallState.DENIED
     says = [policy.says for policy in verdict.policies]
-    call.error_sentence = explain_denial(errors=verdict.errors, says=says)[:500]
+    call.error_sentence = explain_denial(errors=verdict.errors, says=says, code=verdict.code)[:500]
     end_parked(call, CallState.DENIED, actor=change.actor)

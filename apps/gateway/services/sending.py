@@ -26,8 +26,9 @@ FAULTS = (
     "connector.lost_answer",
     "connector.server_error",
     "connector.bad_answer",
-    "connector.answer_too_large",
 )
+# What it says of the request, or in too many words: it is well.
+ANSWERS = ("connector.refused", "connector.answer_too_large")
 # Longer than this a call does not wait for its system: nobody expects it to run any more.
 LONGEST_WAIT = dt.timedelta(hours=24)
 # Calls let go together once a system is back; more follow as these end.
@@ -61,7 +62,7 @@ def send(granted: Granted, arguments: dict[str, Any], *, idempotency_key: str, i
 
 def _tell(endpoint: ConnectorEndpoint, error: ConnectorError, is_probe: bool) -> None:
     """A refusal is an answer. A request that could not be made says nothing, so a probe of that kind found nothing."""
-    if error.code == "connector.refused":
+    if error.code in ANSWERS:
         breakers.note_success(endpoint, was_probe=is_probe)
     elif is_probe or error.code in FAULTS:
         breakers.note_failure(endpoint, error_code=error.code, was_probe=is_probe)

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.urls import reverse
 
 from apps.accounts.models import Team, User
+from apps.approvals.cards import cards_of
 from apps.approvals.models import Approval, ApprovalState, Urgency
-from apps.approvals.queries import approvals_in_view, approvals_visible_to, cards_of
+from apps.approvals.queries import approvals_in_view, approvals_visible_to
 from apps.core import clock
 from apps.core.money import Money
 from apps.gateway.models import CallState, ToolCall
@@ -101,7 +102,7 @@ def _queue_of(person: User) -> wording.Queue:
 
 def _items(deliveries: Sequence[Delivery], *, with_cards: bool) -> list[wording.Item]:
     approvals = Approval.objects.in_bulk([one.news.approval_id for one in deliveries if one.news.approval_id])
-    cards = cards_of(list(approvals.values())) if with_cards else {}
+    cards = cards_of(list(approvals.values()), None) if with_cards else {}
     slugs = {one.news.data["team"] for one in deliveries if "team" in one.news.data}
     teams = dict(Team.objects.filter(slug__in=slugs).values_list("slug", "name"))
     of_approvals = [
@@ -114,7 +115,7 @@ def _items(deliveries: Sequence[Delivery], *, with_cards: bool) -> list[wording.
 
 def _items_of_calls(news: Sequence[News], is_told: bool) -> list[wording.Item]:
     calls = ToolCall.objects.select_related("tool").in_bulk([one.tool_call_id for one in news if one.tool_call_id])
-    sentences = sentences_of(list(calls.values())) if is_told else {}
+    sentences = sentences_of(list(calls.values()), None) if is_told else {}
     return [
         wording.Item(
             kind=NewsKind(one.kind),

@@ -1,0 +1,1 @@
+"""A library of detectors for tests: small, and it fails on demand."""
