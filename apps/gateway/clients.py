@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpcore
 
@@ -67,10 +67,14 @@ def _outgoing(tool: Tool, endpoint: ConnectorEndpoint, arguments: dict[str, Any]
         body = _json(resolve(arguments, template["body"])) if "body" in template else None
     except ValueError:
         raise _cannot_ask(tool) from None
+    url = endpoint.base_url.rstrip("/") + path + (f"?{query}" if query else "")
+    # how a tool is registered keeps its host already; a request to another one must not hang on that alone
+    if not url.isascii() or urlsplit(url)[:2] != urlsplit(endpoint.base_url)[:2]:
+        raise _cannot_ask(tool)
     own = {"Content-Type": "application/json"} if body is not None else {}
     return Outgoing(
         method=template["method"],
-        url=endpoint.base_url.rstrip("/") + path + (f"?{query}" if query else ""),
+        url=url,
         headers=OWN_HEADERS | own | {"Idempotency-Key": idempotency_key} | _authorization(endpoint),
         body=body,
     )

@@ -8,16 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpcore
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as some
 
 from apps.core.errors import ConnectorError
-from apps.gateway.clients import call_connector
+from apps.gateway.clients import _outgoing, call_connector
 from apps.registry.models import ConnectorEndpoint, Tool
 from tests.external.test_receivers import self_signed
 
 pytestmark = pytest.mark.django_db
 ARGUMENTS = {"reference": "CM-1"}
+# What a tool's path may be, with its arguments in it.
+PATH = r"/([^/?#\s{}][^?#\s{}]{0,10}(\{reference\})?[^?#\s{}]{0,10})?"
 
 
 def ask(base_url: str, *, private: bool = True, seconds: float = 1.0) -> str:
@@ -142,6 +148,34 @@ def test_a_certificate_nobody_vouches_for_is_not_trusted_and_nothing_is_sent(tmp
     with system(answer) as url:
         assert ask(url.replace("http://127.0.0.1", "https://localhost"), seconds=5) == "connector.untrusted none"
     assert received == []
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reference=some.text(max_size=40), path=some.from_regex(PATH, fullmatch=True))
+@example(reference="@evil.example", path="/x/{reference}")
+@example(reference="//evil.example/", path="/{reference}")
+@example(reference="..", path="/{reference}/{reference}")
+def test_no_argument_and_no_template_leads_to_another_host(world: object, reference: str, path: str) -> None:
+    tool = Tool.objects.select_related("connector").get(name="erp.find")
+    tool.request = {"method": "GET", "path": path, "query": {"q": "/reference"}}
+    endpoint = ConnectorEndpoint(base_url="https://erp.example:8443/base")
+    try:
+        url = _outgoing(tool, endpoint, {"reference": reference}, "k-1").url
+    except (ConnectorError, KeyError, IndexError, AttributeError):
+        return
+    assert urlsplit(url)[:2] == ("https", "erp.example:8443")
+    assert httpcore.URL(url).host == b"erp.example"
+
+
+def test_a_template_that_would_lead_elsewhere_sends_nothing() -> None:
+    """Registering it is refused; this is what stands behind that."""
+    tool = Tool.objects.select_related("connector").get(name="erp.find")
+    tool.request = {"method": "GET", "path": ".evil.example/{reference}"}
+    endpoint = ConnectorEndpoint(base_url="https://erp.example")
+    with pytest.raises(ConnectorError) as refusal:
+        call_connector(tool=tool, endpoint=endpoint, arguments=ARGUMENTS, idempotency_key="k-1")
+
+    assert (refusal.value.code, refusal.value.effect) == ("connector.cannot_ask", "none")
 
 
 def test_nobody_there() -> None:
