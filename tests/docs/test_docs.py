@@ -210,6 +210,8 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "agents": shape.AGENT,
     "grants": shape.GRANT,
     "policies": shape.POLICY,
+    "budgets": shape.BUDGET,
+    "rates": shape.RATE,
 }
 # Tables beside the section's own.
 MORE = {

@@ -79,8 +79,8 @@ def check_rate(*, environment: str, agent_id: UUID, tool_id: UUID, process_id: U
 
 def set_rate(*, actor: Actor, wanted: WantedRate) -> Rate:
     """Set how often calls may come; another rate on the same scope takes its place. The bucket begins full."""
-    _check(wanted)
-    found = _found(actor, wanted)
+    check_wanted_rate(wanted)
+    found = rate_target_for(actor, wanted)
     if not _may_govern(actor, found):
         raise NotAllowed("rate.not_allowed", f"Only whoever governs {found.name} may set its rate.")
     with transaction.atomic():
@@ -162,7 +162,8 @@ def _draw(rate: Rate) -> None:
     )
 
 
-def _found(actor: Actor, wanted: WantedRate) -> Agent | Process | Tool:
+def rate_target_for(actor: Actor, wanted: WantedRate) -> Agent | Process | Tool:
+    """What the rate is on. Raises NotFound for what the actor may not see."""
     reference = wanted.scope_reference
     as_id = parse_uuid(reference)
     found: Agent | Process | Tool | None
@@ -196,7 +197,8 @@ def _may_govern(actor: Actor, found: Agent | Process | Tool) -> bool:
     return processes_where(actor, GOVERN).filter(id=process_id).exists()
 
 
-def _check(wanted: WantedRate) -> None:
+def check_wanted_rate(wanted: WantedRate) -> None:
+    """Raises Invalid with a pointer for each part that does not say clearly how often calls may come."""
     errors = []
     if wanted.scope_type not in RateScope.values or "\0" in wanted.scope_reference:
         errors.append({"pointer": "/scope", "sentence": f"Must be one of {', '.join(RateScope.values)}."})

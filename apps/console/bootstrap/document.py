@@ -19,6 +19,7 @@ from django.core.validators import validate_email
 from apps.accounts.models import Team, User
 from apps.console.bootstrap.approvals import approvals_problems
 from apps.console.bootstrap.shape import VALIDATOR
+from apps.console.bootstrap.spending import Places, budget_problems, rate_problems
 from apps.core.errors import Invalid
 from apps.core.ids import parse_uuid
 from apps.policies.models import GLOBAL_SET
@@ -60,6 +61,7 @@ class Known:
     tools: dict[str, Definition]
     places: dict[str, tuple[str, str]]
     emails: dict[str, str]
+    scopes: Places
 
 
 def read_moment(text: str) -> dt.datetime | None:
@@ -120,7 +122,9 @@ def _known(document: Entry) -> Known:
     places = {slug: (process, environment) for slug, process, environment in agents}
     tools = {tool.name: definition_of(tool) for tool in Tool.objects.select_related("connector")}
     people = User.objects.exclude(email="").values_list("email", "username")
+    scopes = Places.of(_entries(document, "agents"), _entries(document, "processes"))
     return Known(
+        scopes=scopes,
         teams=_named(document, "teams").union(Team.objects.values_list("slug", flat=True)),
         people=_named(document, "people", "username").union(User.objects.values_list("username", flat=True)),
         processes=_named(document, "processes").union(Process.objects.values_list("slug", flat=True)),
@@ -223,6 +227,14 @@ def _policy(policy: Entry, known: Known) -> Iterator[Problem]:
         yield from _one_of("/set", policy["set"], known.processes, "process")
 
 
+def _budget(budget: Entry, known: Known) -> Iterator[Problem]:
+    yield from budget_problems(budget, known.scopes)
+
+
+def _rate(rate: Entry, known: Known) -> Iterator[Problem]:
+    yield from rate_problems(rate, known.scopes, tools=known.tools)
+
+
 def _one_of(pointer: str, name: str, names: Collection[str], noun: str) -> Iterator[Problem]:
     if name not in names:
         yield Problem(pointer, f"There is no {noun} “{name}”, neither in the file nor in the console.")
@@ -252,6 +264,8 @@ CHECKS: dict[str, Callable[[Any, Known], Iterator[Problem]]] = {
     "agents": _agent,
     "grants": _grant,
     "policies": _policy,
+    "budgets": _budget,
+    "rates": _rate,
 }
 
 
@@ -281,6 +295,12 @@ def _identity(section: str, entry: Any) -> Iterator[tuple[str, Hashable]]:
         case "policies":
             for environment in entry["environments"]:
                 yield "/environments", (entry["set"], environment)
+        case "budgets":
+            scope = entry["scope"]
+            counted = (entry["measure"], entry.get("currency", ""), entry["window"])
+            yield "", (scope["type"], scope.get("id", ""), entry["environment"], *counted)
+        case "rates":
+            yield "", (entry["scope"]["type"], entry["scope"].get("id"), entry["environment"])
         case _:
             yield "/slug", entry["slug"]
 

@@ -3,7 +3,7 @@
 A second run finds everything as it should be and changes nothing. The file adds and corrects; it takes nothing away.
 What a person took away or changed since stays so: a revoked grant is not given again, credentials that were all
 revoked are not made anew, a person's policy release is not replaced by one that came before it, their rules and limits
-of approvals are not overwritten (each told in `notes`), and a password is never reset.
+of approvals, budgets and rates are not overwritten (each told in `notes`), and a password is never reset.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from apps.accounts.services import add_member, change_person, create_person, mak
 from apps.console.bootstrap.approvals import load_approvals
 from apps.console.bootstrap.document import document_problems, read_moment
 from apps.console.bootstrap.irreversible import warnings_on_irreversible_tools
+from apps.console.bootstrap.spending import differs_in_budgets, load_budgets, load_rates
 from apps.core import locks
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
@@ -50,6 +51,9 @@ def load(document: Any, *, actor: Actor) -> Made:
         if problems := document_problems(document):
             errors = [problem.as_dict() for problem in problems]
             raise Invalid("bootstrap.invalid", "The file cannot be loaded.", errors=errors)
+        if differs_in_budgets(document, actor):
+            # first of all locks, as decisions take it: taken later, one of them could wait for us and we for it
+            locks.take_exclusive(locks.HALTS)
         made = Made()
         _load_teams(document, actor)
         _load_processes(document, actor)
@@ -60,6 +64,8 @@ def load(document: Any, *, actor: Actor) -> Made:
         _load_agents(document, actor, made)
         _load_grants(document, actor, made)
         _load_policies(document, actor, made)
+        made.notes += load_budgets(document, actor)
+        made.notes += load_rates(document, actor)
         made.warnings += warnings_on_irreversible_tools(document)
     return made
 
