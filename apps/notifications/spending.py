@@ -59,18 +59,18 @@ def told_of_budgets(actor: Actor | None, news: Sequence[News]) -> dict[UUID, Tol
         budget = budgets.get(one.data["budget"])
         if budget is not None:
             percent = int(one.data["percent"])
-            is_over = _is_over(budget, periods.get(one.data.get("period", "")), percent)
+            period = periods.get(one.data.get("period", ""))
+            is_raised = period is not None and period.used * 100 < period.cap * percent
             sentence = f"{percent} % of {budget} is used ({budget.environment})"
+            if is_raised:
+                sentence = f"{percent} % was used. By now there is more room: {budget} ({budget.environment})"
+            is_over = is_raised or budget.ended_at is not None or _has_ended(period)
             found[one.id] = Told(sentence, reverse("budget", args=[budget.id]), is_over)
     return found
 
 
-def _is_over(budget: Budget, period: BudgetPeriod | None, percent: int) -> bool:
-    """Whether the budget has ended, its period has, or somebody has raised it since."""
-    if budget.ended_at is not None or period is None:
-        return budget.ended_at is not None
-    has_ended = period.ends_at is not None and period.ends_at <= clock.now()
-    return has_ended or period.used * 100 < period.cap * percent
+def _has_ended(period: BudgetPeriod | None) -> bool:
+    return period is not None and period.ends_at is not None and period.ends_at <= clock.now()
 
 
 def told_of_holds(actor: Actor | None, news: Sequence[News]) -> dict[UUID, Told]:

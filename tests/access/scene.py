@@ -357,6 +357,7 @@ HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
 FINDING = {"finding": "happened", "words": "In the ledger of today", "reference": "CM-17"}
 BUDGET = {"environment": "production", "measure": "money", "window": "day", "currency": "EUR", "reason": "The board"}
 RATE = {"environment": "production", "capacity": 5, "refill_per_second": 0.5}
+RATE_FORM = {"environment": "production", "calls": "30", "period": "60", "capacity": "5", "reason": "The ERP is slow"}
 RULE = {
     "slug": "failing",
     "environment": "production",
@@ -435,6 +436,8 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tool-calls/{unknown}/resolution": FINDING,
     "POST /budgets/": lambda scene: {**BUDGET, "scope": f"agent:{scene.writer.agent.id}", "cap": "5000.00"},
     "POST /budgets/{budget}/end/": LIFT,
+    "POST /budgets/rates/": lambda scene: {**RATE_FORM, "scope": f"agent:{scene.writer.agent.id}"},
+    "POST /budgets/rates/{rate}/end/": LIFT,
     "POST /budgets/{mesh_budget}/end/": LIFT,
     "POST /budgets/holds/{run_hold}/release/": LIFT,
     "POST /api/v1/budgets": {**BUDGET, "scope": {"type": "agent", "id": "writer"}, "cap": 500_000},

@@ -73,6 +73,10 @@ POST   /connectors/{endpoint}/reset/                in   403   403   302   403  
 GET    /budgets/                                    in   200   200   200   200   200   200   200      in    in      in
 POST   /budgets/                                    in   403   403   403   403   302   403   422      in    in      in
 GET    /budgets/new/                                in   200   200   200   200   200   200   200      in    in      in
+POST   /budgets/rates/                              in   403   403   403   403   302   403   422      in    in      in
+GET    /budgets/rates/new/                          in   200   200   200   200   200   200   200      in    in      in
+GET    /budgets/rates/{rate}/                       in   200   200   200   200   200   200   404      in    in      in
+POST   /budgets/rates/{rate}/end/                   in   403   403   403   403   302   403   404      in    in      in
 GET    /budgets/{budget}/                           in   200   200   200   200   200   200   404      in    in      in
 GET    /budgets/{mesh_budget}/                      in   200   200   200   200   200   200   404      in    in      in
 POST   /budgets/{budget}/end/                       in   403   403   403   403   302   403   404      in    in      in
