@@ -15,6 +15,7 @@ from django.db import transaction
 
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.backoff import wait_seconds
 from apps.core.errors import ConnectorError, MeshError
 from apps.core.rows import change, insert, together
 from apps.gateway import spending
@@ -34,7 +35,9 @@ log = structlog.get_logger(__name__)
 DEADLINE_MARGIN = dt.timedelta(seconds=3)
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_DOUBLINGS = 5
+LONGEST_BACKOFF_SECONDS = 32
+# Of the plain back-off: a lookup that finds nothing says little about a request that may still be on its way.
+LOOKUP_WAITS_AT_LEAST = 0.5
 # A read changes nothing, so it is simply asked again while the agent waits.
 READ_ATTEMPTS = 3
 
@@ -130,9 +133,14 @@ def postpone(
     taken the call over.
     """
     call = execution.call
-    doublings = min(max(call.attempt_count - 1, 0), LONGEST_BACKOFF_DOUBLINGS)
+    wait = wait_seconds(
+        call.attempt_count - 1,
+        first=FIRST_BACKOFF_SECONDS,
+        longest=LONGEST_BACKOFF_SECONDS,
+        at_least_share=LOOKUP_WAITS_AT_LEAST if kind is SpanKind.LOOKUP else 0,
+    )
     changes: dict[str, Any] = {
-        "deadline_at": clock.now() + dt.timedelta(seconds=FIRST_BACKOFF_SECONDS * 2**doublings),
+        "deadline_at": clock.now() + dt.timedelta(seconds=wait),
         "error_code": error.code,
         "error_sentence": error.sentence,
         "may_have_effect": not is_certain,
