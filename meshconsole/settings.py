@@ -240,6 +240,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-halts": _job("halts.tasks.watch_halts", 5),
     "watch-halt-rules": _job("halts.tasks.watch_rules", 10),
     "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
+    "time-out-runs": _job("runs.tasks.time_out_runs", 5),
     "heartbeat": _job("core.tasks.beat_heart", 5),
     "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
     "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),

@@ -23,6 +23,7 @@ from apps.gateway.shown import name_of_voter
 from apps.halts import tasks as halts
 from apps.halts.events import HaltLifted, HaltPlaced
 from apps.runs import services as runs
+from apps.runs.events import RunTimedOut
 from apps.runs.models import SpanKind, SpanStatus
 
 WORDS = {Verdict.APPROVE: "Approve", Verdict.REJECT: "Reject", Verdict.REQUEST_CHANGES: "Ask for changes"}
@@ -136,6 +137,10 @@ def keep_clocks(event: dict[str, Any]) -> None:
     tasks.keep_clocks.delay()
 
 
+def end_calls_of_run(event: dict[str, Any]) -> None:
+    tasks.end_calls_of_run.delay(event["run_id"])
+
+
 def watch_rules(event: dict[str, Any]) -> None:
     """A rule that watches this budget looks at once; if the news is lost, within ten seconds."""
     if event["percent"] >= USED_UP:
@@ -154,4 +159,5 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     HaltPlaced: [end_stopped_calls, keep_clocks],
     HaltLifted: [keep_clocks],
     BudgetThresholdReached: [watch_rules],
+    RunTimedOut: [end_calls_of_run],
 }

@@ -14,6 +14,7 @@ from apps.halts.models import Halt, LiftRequest, Mode
 from apps.halts.services.drills import DRILL
 from apps.notifications import services
 from apps.notifications.models import NewsKind
+from apps.runs.events import RunExtended, RunTimedOut
 
 USED_UP = 100
 
@@ -31,6 +32,20 @@ def note_held_run(event: dict[str, Any]) -> None:
 
 def close_held_run(event: dict[str, Any]) -> None:
     services.close_news(f"held:{event['hold_id']}")
+
+
+def note_overtime(event: dict[str, Any]) -> None:
+    """A run that got more time may run out of it again."""
+    run_id = event["run_id"]
+    services.note(kind=NewsKind.OVERTIME, key=_overtime(run_id) + event["deadline_at"], data={"run": run_id})
+
+
+def close_overtime(event: dict[str, Any]) -> None:
+    services.close_news(_overtime(event["run_id"]))
+
+
+def _overtime(run_id: str) -> str:
+    return f"overtime:{run_id}:"
 
 
 def note_outage(event: dict[str, Any]) -> None:
@@ -93,6 +108,8 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     BudgetThresholdReached: [note_threshold],
     RunHeld: [note_held_run],
     RunReleased: [close_held_run],
+    RunTimedOut: [note_overtime],
+    RunExtended: [close_overtime],
     BreakerOpened: [note_outage],
     BreakerRecovered: [note_return],
     HaltPlaced: [note_placed],

@@ -47,6 +47,7 @@ class NewsKind(models.TextChoices):
     DOWN = "down", "A system does not answer"
     BACK = "back", "A system answers again"
     HALTED = "halted", "A halt was placed"
+    OVERTIME = "overtime", "A run is out of time"
     LIFTED = "lifted", "A halt was lifted, or its time ran out"
     TEST = "test", "Test message"
     FAILED = "failed", "A message was given up"

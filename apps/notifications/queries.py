@@ -34,6 +34,7 @@ CHOICES = (
     NewsKind.UNKNOWN,
     NewsKind.STALE,
     NewsKind.HELD,
+    NewsKind.OVERTIME,
     NewsKind.BUDGET,
     NewsKind.SPENT,
     NewsKind.DOWN,

@@ -8,6 +8,7 @@ from uuid import UUID
 from apps.core.actor import Actor
 from apps.notifications.answering import Audience
 from apps.notifications.models import News, NewsKind
+from apps.notifications.overtime import audience_of_overtime, told_of_overtime
 from apps.notifications.spending import audience_of_budget, audience_of_hold, told_of_budgets, told_of_holds
 from apps.notifications.stops import audience_of_halt, told_of_halts
 from apps.notifications.systems import audience_of_outage, audience_of_return, told_of_systems
@@ -28,6 +29,7 @@ SUBJECTS = {
     NewsKind.BUDGET: Subject(audience_of_budget, told_of_budgets),
     NewsKind.SPENT: Subject(audience_of_budget, told_of_budgets),
     NewsKind.HELD: Subject(audience_of_hold, told_of_holds),
+    NewsKind.OVERTIME: Subject(audience_of_overtime, told_of_overtime),
     NewsKind.DOWN: Subject(audience_of_outage, told_of_systems),
     NewsKind.BACK: Subject(audience_of_return, told_of_systems),
     NewsKind.HALTED: Subject(audience_of_halt, told_of_halts),

@@ -226,6 +226,11 @@ class Scene:
         return make_rate(capacity=100_000, refill_per_second=100_000.0).id
 
     @cached_property
+    def timed_run(self) -> UUID:
+        body = {"title": "Within the hour", "time_budget_seconds": 3600}
+        return UUID(self.writer.api().post("/api/v1/runs", body, format="json").json()["id"])
+
+    @cached_property
     def run_hold(self) -> UUID:
         return self.hold_a_run("held")
 
@@ -457,6 +462,11 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tool-calls": CALL,
     "POST /api/v1/authorize": CALL,
     "POST /api/v1/runs": {"title": "Dispute INV-1042"},
+    "POST /runs/{timed_run}/extend/": {"seconds": "86400", "reason": "The bank is closed today"},
+    "POST /api/v1/runs/{timed_run}/extend": lambda scene: {
+        "until": (_in_an_hour() + dt.timedelta(days=1)).isoformat(),
+        "reason": "The bank is closed today",
+    },
     "PATCH /api/v1/runs/{run}": {"state": "succeeded"},
     "POST /api/v1/approvals": OUTSIDE,
     "POST /api/v1/approvals/{approval}/votes": _vote,

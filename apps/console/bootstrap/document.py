@@ -23,6 +23,7 @@ from apps.console.bootstrap.spending import Places, budget_problems, rate_proble
 from apps.core.errors import Invalid
 from apps.core.ids import parse_uuid
 from apps.policies.models import GLOBAL_SET
+from apps.policies.obligations import parse_duration
 from apps.policies.queries import tool_facts
 from apps.policies.services import validate_policies
 from apps.policies.verdicts import ToolFacts
@@ -163,6 +164,11 @@ def _process(process: Entry, known: Known) -> Iterator[Problem]:
     for index, currency in enumerate(process.get("currencies", ())):
         if not is_currency(currency):
             yield Problem(f"/currencies/{index}", f"“{currency}” is not a currency code.")
+    if process.get("run_time_budget") is not None:
+        try:
+            parse_duration(process["run_time_budget"])
+        except ValueError as error:
+            yield Problem("/run_time_budget", str(error))
     for problem in approvals_problems(process.get("approvals", {}), teams=known.teams, people=known.people):
         yield problem.under("/approvals")
 

@@ -22,6 +22,7 @@ from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.policies.evaluation import content_hash
 from apps.policies.models import ActiveRelease, PolicyRelease
+from apps.policies.obligations import parse_duration
 from apps.policies.services import publish_release
 from apps.registry import services as registry
 from apps.registry.models import Agent, Grant, Process, Tool
@@ -86,6 +87,7 @@ def _load_processes(document: Entry, actor: Actor) -> None:
             oncall_team=teams[process["oncall_team"]],
             time_zone=process.get("time_zone", "UTC"),
             currencies=process.get("currencies", []),
+            run_time_budget_seconds=parse_duration(budget) if (budget := process.get("run_time_budget")) else None,
             actor=actor,
         )
 

@@ -61,6 +61,7 @@ PROCESS = closed_object(
     oncall_team=SLUG,
     time_zone=TIME_ZONE,
     currencies=_list({"type": "string"}),
+    run_time_budget={"type": ["string", "null"]},
     approvals=APPROVALS,
 )
 

@@ -26,6 +26,7 @@ from apps.gateway.models import CallState, ToolCall
 from apps.gateway.services.sending import send
 from apps.gateway.telling import add_call_span, tell_end
 from apps.registry.models import WhenDown
+from apps.runs.deadlines import RUN_TIME_OVER, seconds_left
 from apps.runs.models import SpanKind, SpanStatus
 from apps.vault import services as vault
 
@@ -87,6 +88,9 @@ def run_execution(execution: Execution) -> None:
 
 
 def _call(execution: Execution) -> Any:
+    at_most = seconds_left(execution.call.run)
+    if at_most is not None and at_most <= 0:
+        raise ConnectorError(RUN_TIME_OVER, "The time of its run is over.", effect="none", permanent=True)
     attempts = READ_ATTEMPTS if execution.granted.tool.is_read else 1
     for attempt in range(1, attempts + 1):
         try:
@@ -95,6 +99,7 @@ def _call(execution: Execution) -> Any:
                 execution.arguments,
                 idempotency_key=downstream_key(execution.call),
                 is_probe=execution.is_probe,
+                at_most=at_most,
             )
         except ConnectorError as error:
             # a time-out has used up the time that the agent would wait

@@ -81,7 +81,14 @@ def _check_right(actor: Actor, run: Run) -> None:
 def _begin(run: Run, actor: Actor, plans: list[Plan]) -> Unwind:
     now = clock.now()
     person = actor.known_id if actor.is_person else None
-    own_run = runs.open_run(agent=run.opened_by, actor=actor, title=f"Undo: {run.title}", business_key=run.business_key)
+    own_run = runs.open_run(
+        agent=run.opened_by,
+        actor=actor,
+        title=f"Undo: {run.title}",
+        business_key=run.business_key,
+        # undoing takes the time it takes
+        is_timed=False,
+    )
     unwind = Unwind.objects.create(
         run=run,
         own_run=own_run,
