@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='process',
             name='run_time_budget_seconds',
-            field=models.PositiveIntegerField(help_text='How long a run may take; null: any time', null=True),
+            field=models.PositiveIntegerField(help_text='How long a run may take', null=True),
         ),
     ]
