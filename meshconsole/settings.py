@@ -239,6 +239,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-external-approvals": _job("external.tasks.sweep_external_approvals", 5),
     "watch-halts": _job("halts.tasks.watch_halts", 5),
     "watch-halt-rules": _job("halts.tasks.watch_rules", 10),
+    "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
+    "time-out-runs": _job("runs.tasks.time_out_runs", 5),
     "heartbeat": _job("core.tasks.beat_heart", 5),
     "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
     "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),
@@ -304,6 +306,8 @@ NOTIFY_SUMMARIES = env.words("NOTIFY_SUMMARIES", "email,slack,teams,webhook")
 NOTIFY_ALLOW_PRIVATE = env.flag("NOTIFY_ALLOW_PRIVATE")
 # So many workers may send at once; the others are kept free for what is more urgent.
 NOTIFY_SENDERS = env.number("NOTIFY_SENDERS", 1)
+# Who answers for a process is told once more of an outcome that nobody has found out for so long.
+UNKNOWN_LIMIT_HOURS = env.number("UNKNOWN_LIMIT_HOURS", 4)
 
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
 LOGGING = logging_config(level=LOG_LEVEL)

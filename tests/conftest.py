@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from apps.accounts.models import User
 from apps.approvals.models import Approval
 from apps.breakers import counting
-from apps.core import clock, outbox
+from apps.core import backoff, clock, outbox
 from apps.core.actor import Actor, person_actor
 from apps.gateway import services as gateway
 from apps.gateway.models import ToolCall
@@ -94,6 +94,13 @@ def _the_world_first(request: pytest.FixtureRequest) -> None:
 def _no_failures_remembered() -> None:
     """What a process knows of how systems did lately is no business of the next test."""
     counting.forget()
+
+
+@pytest.fixture(autouse=True)
+def _waits_are_as_long_as_on_average() -> Iterator[None]:
+    """Drawn by chance they would make tests of time pass by chance."""
+    with backoff.fixed(0.5):
+        yield
 
 
 @dataclass(frozen=True)

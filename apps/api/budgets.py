@@ -51,6 +51,7 @@ class RateSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField(max_length=20)
     capacity = serializers.IntegerField()
     refill_per_second = serializers.FloatField()
+    instead_of = serializers.UUIDField(required=False, allow_null=True)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
 
 
@@ -160,7 +161,8 @@ class Rates(APIView):
             refill_per_second=data["refill_per_second"],
             reason=data.get("reason") or "",
         )
-        return Response(rate_resource(services.set_rate(actor=actor_of(request), wanted=wanted)), status=201)
+        rate = services.set_rate(actor=actor_of(request), wanted=wanted, instead_of=data.get("instead_of", ...))
+        return Response(rate_resource(rate), status=201)
 
     @extend_schema(operation_id="rate_list", responses={200: OpenApiTypes.OBJECT}, parameters=PAGING)
     def get(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts
+from apps.api import budgets, halt_rules, halts, runs
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -26,6 +26,7 @@ urlpatterns = [
     path("api/v1/budgets/<uuid:budget_id>/end", budgets.BudgetEnd.as_view(), name="api-budget-end"),
     path("api/v1/rates", budgets.Rates.as_view(), name="api-rates"),
     path("api/v1/rates/<uuid:rate_id>/end", budgets.RateEnd.as_view(), name="api-rate-end"),
+    path("api/v1/runs/<uuid:run_id>/extend", runs.RunExtend.as_view(), name="api-run-extend"),
     path("api/v1/usage", budgets.UsageReports.as_view(), name="api-usage"),
     path("api/v1/run-holds", budgets.RunHolds.as_view(), name="api-run-holds"),
     path("api/v1/run-holds/<uuid:hold_id>/release", budgets.RunHoldRelease.as_view(), name="api-run-hold-release"),

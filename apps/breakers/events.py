@@ -12,6 +12,7 @@ class BreakerOpened(DomainEvent):
 
     endpoint_id: str
     error_code: str
+    opened_at: str
 
     @property
     def subject(self) -> str:

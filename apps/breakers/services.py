@@ -20,6 +20,7 @@ from apps.breakers.models import Breaker, BreakerState
 from apps.breakers.rules import rules_of
 from apps.core import outbox
 from apps.core.actor import Actor, system_actor
+from apps.core.clock import rfc3339
 from apps.core.errors import Conflict
 from apps.core.generations import BREAKERS, Moment, read_moment
 from apps.core.memory import Remembered
@@ -130,7 +131,8 @@ def _open(endpoint: ConnectorEndpoint, error_code: str) -> None:
         )
         if opened:
             _record(WATCH, "breaker.opened", endpoint, reason=error_code)
-            outbox.add(BreakerOpened(endpoint_id=str(endpoint.id), error_code=error_code))
+            opened_at = rfc3339(now) or ""
+            outbox.add(BreakerOpened(endpoint_id=str(endpoint.id), error_code=error_code, opened_at=opened_at))
 
 
 def _recover(endpoint: ConnectorEndpoint, *, actor: Actor, reason: str) -> bool:

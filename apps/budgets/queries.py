@@ -151,6 +151,14 @@ def rates_visible_to(actor: Actor) -> QuerySet[Rate]:
     )
 
 
+def rate_for(actor: Actor, rate_id: UUID) -> Rate:
+    """One rate this actor may see. Raises NotFound."""
+    rate = rates_visible_to(actor).filter(id=rate_id).first()
+    if rate is None:
+        raise NotFound("rate.not_found", "There is no such rate.")
+    return rate
+
+
 def holds_visible_to(actor: Actor) -> QuerySet[RunHold]:
     """Held runs of the processes this actor sees."""
     return RunHold.objects.filter(process_id__in=processes_visible_to(actor).values("id"))

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.console.views import budgets, halt_drills, halt_rules, halts, lists
+from apps.console.views import budgets, halt_drills, halt_rules, halts, lists, rates
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox", http_method_names=["get", "head"]), name="home"),
@@ -17,6 +17,10 @@ urlpatterns = [
     path("budgets/", budgets.budgets, name="budgets"),
     path("budgets/new/", budgets.new_budget, name="budget-new"),
     path("budgets/holds/<uuid:hold_id>/release/", budgets.release_run, name="run-hold-release"),
+    path("budgets/rates/", rates.set_rate, name="rates"),
+    path("budgets/rates/new/", rates.new_rate, name="rate-new"),
+    path("budgets/rates/<uuid:rate_id>/", rates.rate, name="rate"),
+    path("budgets/rates/<uuid:rate_id>/end/", rates.end_rate, name="rate-end"),
     path("budgets/<uuid:budget_id>/", budgets.budget, name="budget"),
     path("budgets/<uuid:budget_id>/end/", budgets.end_budget, name="budget-end"),
     path("halts/", halts.halts, name="halts"),

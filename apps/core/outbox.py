@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from apps.core import clock, locks
+from apps.core.backoff import wait_seconds
 from apps.core.models import OutboxEvent
 from apps.core.rows import insert_values
 
@@ -145,7 +146,7 @@ def _deliver(event: OutboxEvent) -> bool:
                 handler(event.body)
     except Exception as error:  # a handler's bug must not stop the news of other subjects
         log.exception("outbox.handler_failed", outbox_event=event.name, subject=event.subject)
-        wait = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(event.attempt_count, 10))
+        wait = wait_seconds(event.attempt_count, first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS)
         OutboxEvent.objects.filter(id=event.id).update(
             attempt_count=event.attempt_count + 1,
             due_at=clock.now() + dt.timedelta(seconds=wait),

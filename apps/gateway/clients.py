@@ -39,17 +39,22 @@ def timeout_seconds(tool: Tool, endpoint: ConnectorEndpoint | None) -> float:
 
 
 def call_connector(
-    *, tool: Tool, endpoint: ConnectorEndpoint | None, arguments: dict[str, Any], idempotency_key: str
+    *,
+    tool: Tool,
+    endpoint: ConnectorEndpoint | None,
+    arguments: dict[str, Any],
+    idempotency_key: str,
+    seconds: float | None = None,
 ) -> Any:
     """Send the call and return the checked JSON result, or Withheld for a write's that is too much. Raises
-    ConnectorError. Never called inside a transaction.
+    ConnectorError. Never called inside a transaction. `seconds` is its time-out where that is not the tool's own.
     """
     if endpoint is None:
         sentence = f"{tool.connector.name} is not set up in this environment."
         raise _not_sent("connector.not_configured", sentence, permanent=True)
     outgoing = _outgoing(tool, endpoint, arguments, idempotency_key)
     try:
-        body = _send(outgoing, endpoint, timeout_seconds(tool, endpoint), tool)
+        body = _send(outgoing, endpoint, seconds or timeout_seconds(tool, endpoint), tool)
     except AnswerTooLarge as answer:
         if 200 <= answer.status < 300:
             return too_large(tool)

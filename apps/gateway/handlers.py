@@ -12,14 +12,18 @@ from apps.approvals.events import (
     VoteWithdrawn,
 )
 from apps.approvals.models import ApprovalState, Delegation, Escalation, Verdict, Vote, VoteWithdrawal
+from apps.budgets.events import BudgetThresholdReached
 from apps.core.outbox import DomainEvent, Handler
 from apps.gateway import tasks
 from apps.gateway.consent import SUBJECT_TYPE
 from apps.gateway.events import CompensationEnded, ToolCallQuestioned, UnwindStarted
+from apps.gateway.exhausted import USED_UP
 from apps.gateway.models import ToolCall
 from apps.gateway.shown import name_of_voter
+from apps.halts import tasks as halts
 from apps.halts.events import HaltLifted, HaltPlaced
 from apps.runs import services as runs
+from apps.runs.events import RunTimedOut
 from apps.runs.models import SpanKind, SpanStatus
 
 WORDS = {Verdict.APPROVE: "Approve", Verdict.REJECT: "Reject", Verdict.REQUEST_CHANGES: "Ask for changes"}
@@ -133,6 +137,16 @@ def keep_clocks(event: dict[str, Any]) -> None:
     tasks.keep_clocks.delay()
 
 
+def end_calls_of_run(event: dict[str, Any]) -> None:
+    tasks.end_calls_of_run.delay(event["run_id"])
+
+
+def watch_rules(event: dict[str, Any]) -> None:
+    """A rule that watches this budget looks at once; if the news is lost, within ten seconds."""
+    if event["percent"] >= USED_UP:
+        halts.watch_rules.delay()
+
+
 HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     ApprovalResolved: [release_resolved_call],
     ApprovalVoted: [add_vote_to_timeline],
@@ -144,4 +158,6 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     UnwindStarted: [begin_unwinding],
     HaltPlaced: [end_stopped_calls, keep_clocks],
     HaltLifted: [keep_clocks],
+    BudgetThresholdReached: [watch_rules],
+    RunTimedOut: [end_calls_of_run],
 }

@@ -8,6 +8,7 @@ from django.db.models import Count, Max, Q
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.gateway.covered import calls_covered, runs_covered
+from apps.gateway.exhausted import budget_used_up
 from apps.gateway.models import CallState, ToolCall
 from apps.halts.above import Above, NamedRun, Observed, Restarts, Scoped, Watch
 from apps.halts.models import Condition, Halt
@@ -58,6 +59,8 @@ def restarts_in(scope: Scoped, environment: str) -> Restarts:
 
 def measured(watch: Watch) -> int:
     """What the condition comes to: percent, or a number of calls."""
+    if watch.condition == Condition.BUDGET_USED_UP:
+        return budget_used_up(watch)
     calls = ToolCall.objects.filter(
         calls_covered(watch.scope), environment=watch.environment, finished_at__gte=watch.since
     )

@@ -62,5 +62,10 @@ def keep_clocks() -> None:
 
 
 @shared_task
+def end_calls_of_run(run_id: str) -> None:
+    services.end_calls_of_run(UUID(run_id))
+
+
+@shared_task
 def end_calls_under(halt_id: str) -> None:
     services.end_calls_under(UUID(halt_id))

@@ -46,6 +46,7 @@ class ReasonCode(models.TextChoices):
     WRONG_RESULTS = "wrong_results", "Wrong results"
     SYSTEM_DOWN = "system_down", "A business system is down"
     MAINTENANCE = "maintenance", "Planned maintenance"
+    BUDGET = "budget", "A budget is used up"
     DRILL = "drill", "Drill"
 
 
@@ -210,6 +211,7 @@ class Condition(models.TextChoices):
     ERROR_RATE = "error_rate", "Share of calls that failed, in percent"
     CONSECUTIVE_FAILURES = "consecutive_failures", "Calls that failed one after the other"
     DENIED_PER_MINUTE = "denied_per_minute", "Calls denied by policy within a minute"
+    BUDGET_USED_UP = "budget_used_up", "Use of a budget of it, in percent"
 
 
 class HaltRule(models.Model):

@@ -1,7 +1,6 @@
 """Who hears of a piece of news. People are asked for in sets, so that a large team costs what a small one does."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.accounts.models import Membership, Team, User
@@ -14,19 +13,14 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import MeshError
 from apps.gateway.models import CallState, ToolCall
+from apps.notifications.answering import Audience
 from apps.notifications.models import News, NewsKind
+from apps.notifications.subjects import SUBJECTS
 from apps.registry.permissions import VIEW
 from apps.registry.queries import holders_among
 
+OF_A_CALL = (NewsKind.UNKNOWN, NewsKind.STALE)
 REMINDERS = (NewsKind.HALF, NewsKind.SOON, NewsKind.OVERDUE)
-
-
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """`people`: each person with what it is to them. `teams`: whose rooms hear of it, none if nobody of theirs does."""
-
-    people: dict[UUID, NewsKind] = field(default_factory=dict)
-    teams: frozenset[UUID] = frozenset()
 
 
 def reader(person: User) -> Actor:
@@ -37,8 +31,10 @@ def reader(person: User) -> Actor:
 def audience_of(news: News) -> Audience:
     """Everyone who is to hear of it at this moment."""
     kind, approval = NewsKind(news.kind), news.approval
-    if kind is NewsKind.UNKNOWN:
-        return _keepers(news.tool_call)
+    if kind in SUBJECTS:
+        return SUBJECTS[kind].audience(news)
+    if kind in OF_A_CALL:
+        return _keepers(news.tool_call, kind)
     if approval is None:
         return Audience()
     if kind is NewsKind.OPENED:
@@ -53,7 +49,7 @@ def audience_of(news: News) -> Audience:
     return _participants(approval, kind, news.data)
 
 
-def _keepers(call: ToolCall | None) -> Audience:
+def _keepers(call: ToolCall | None, kind: NewsKind) -> Audience:
     """Those who own the process and those on call for it, as far as they may see it; nobody once it is known."""
     if call is None or call.state != CallState.OUTCOME_UNKNOWN:
         return Audience()
@@ -61,7 +57,7 @@ def _keepers(call: ToolCall | None) -> Audience:
     members = set(Membership.objects.filter(team__in=rooms, user__is_active=True).values_list("user", flat=True))
     holders = holders_among(members, VIEW)
     seeing = [person for person, processes in holders.items() if processes is None or call.process_id in processes]
-    return Audience(dict.fromkeys(seeing, NewsKind.UNKNOWN), rooms if seeing else frozenset())
+    return Audience(dict.fromkeys(seeing, kind), rooms if seeing else frozenset())
 
 
 def _voters(approval: Approval, teams: Collection[Team], kind: NewsKind) -> Audience:

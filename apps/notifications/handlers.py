@@ -15,11 +15,10 @@ from apps.approvals.events import (
     ApprovalResolved,
 )
 from apps.approvals.models import Approval, Escalation
-from apps.budgets.events import BudgetThresholdReached, RunHeld
 from apps.core.outbox import DomainEvent, Handler
 from apps.gateway.events import ToolCallConcluded, ToolCallFinished
 from apps.gateway.models import CallState
-from apps.notifications import services, spending
+from apps.notifications import handlers_operations, services
 from apps.notifications.models import NewsKind
 
 REMINDERS = {50: NewsKind.HALF, 90: NewsKind.SOON, 100: NewsKind.OVERDUE}
@@ -74,14 +73,6 @@ def _note(kind: NewsKind, key: str, event: dict[str, Any], **data: str) -> None:
     services.note(kind=kind, key=key, approval_id=UUID(event["approval_id"]), data=data)
 
 
-def note_threshold(event: dict[str, Any]) -> None:
-    spending.tell_of_budget(UUID(event["budget_id"]), UUID(event["period_id"]), event["percent"])
-
-
-def note_held_run(event: dict[str, Any]) -> None:
-    spending.tell_of_held_run(UUID(event["hold_id"]))
-
-
 HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     ApprovalOpened: [note_opened],
     ApprovalReminded: [note_reminded],
@@ -91,6 +82,5 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     ApprovalResolved: [note_resolved],
     ToolCallFinished: [note_unknown],
     ToolCallConcluded: [close_unknown],
-    BudgetThresholdReached: [note_threshold],
-    RunHeld: [note_held_run],
+    **handlers_operations.HANDLERS,
 }

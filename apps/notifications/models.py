@@ -29,7 +29,7 @@ class Allows(models.TextChoices):
 
 
 class NewsKind(models.TextChoices):
-    """What a person hears of. The last four are nobody's choice, and stand in the console alone."""
+    """What a person hears of. The last two are nobody's choice, and stand in the console alone."""
 
     OPENED = "opened", "Waits for my team"
     DELEGATED = "delegated", "Delegated to me"
@@ -40,8 +40,15 @@ class NewsKind(models.TextChoices):
     RESOLVED = "resolved", "Resolved, and I voted"
     CHANGES = "changes", "Changes asked for, and I voted"
     UNKNOWN = "unknown", "Outcome unknown"
+    STALE = "stale", "Outcome unknown for too long"
     BUDGET = "budget", "A budget is nearly used up"
+    SPENT = "spent", "A budget is used up"
     HELD = "held", "A run is held"
+    DOWN = "down", "A system does not answer"
+    BACK = "back", "A system answers again"
+    HALTED = "halted", "A halt was placed"
+    OVERTIME = "overtime", "A run is out of time"
+    LIFTED = "lifted", "A halt was lifted, or its time ran out"
     TEST = "test", "Test message"
     FAILED = "failed", "A message was given up"
 

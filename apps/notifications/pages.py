@@ -38,8 +38,9 @@ from apps.notifications.queries import (
     teams_of,
     unseen_count,
 )
-from apps.notifications.spending import told_of_spending
+from apps.notifications.subjects import told_of
 from apps.notifications.timing import zone_of
+from apps.notifications.told import Told
 from apps.notifications.wording import TITLES
 
 ICONS = {
@@ -52,8 +53,15 @@ ICONS = {
     NewsKind.RESOLVED: "check",
     NewsKind.CHANGES: "undo-2",
     NewsKind.UNKNOWN: "circle-question-mark",
+    NewsKind.STALE: "circle-question-mark",
     NewsKind.BUDGET: "gauge",
+    NewsKind.SPENT: "gauge",
     NewsKind.HELD: "circle-pause",
+    NewsKind.OVERTIME: "timer-off",
+    NewsKind.DOWN: "unplug",
+    NewsKind.BACK: "plug",
+    NewsKind.HALTED: "octagon-pause",
+    NewsKind.LIFTED: "circle-play",
     NewsKind.FAILED: "triangle-alert",
 }
 TONES = {
@@ -61,8 +69,14 @@ TONES = {
     NewsKind.OVERDUE: "bad",
     NewsKind.ESCALATED: "wait",
     NewsKind.UNKNOWN: "bad",
+    NewsKind.STALE: "bad",
     NewsKind.BUDGET: "wait",
+    NewsKind.SPENT: "bad",
     NewsKind.HELD: "wait",
+    NewsKind.OVERTIME: "bad",
+    NewsKind.DOWN: "bad",
+    NewsKind.BACK: "good",
+    NewsKind.HALTED: "wait",
     NewsKind.FAILED: "bad",
 }
 WORDS = {
@@ -71,8 +85,15 @@ WORDS = {
     NewsKind.ESCALATED: "Escalated",
     NewsKind.RESOLVED: "Resolved",
     NewsKind.CHANGES: "Changes asked for",
+    NewsKind.STALE: "Unknown for too long",
     NewsKind.BUDGET: "Budget",
+    NewsKind.SPENT: "Used up",
     NewsKind.HELD: "Held",
+    NewsKind.OVERTIME: "Out of time",
+    NewsKind.DOWN: "Does not answer",
+    NewsKind.BACK: "Answers again",
+    NewsKind.HALTED: "Halt",
+    NewsKind.LIFTED: "Halt",
     NewsKind.FAILED: "Not delivered",
 }
 # How an approval ended, beside its word.
@@ -140,7 +161,7 @@ def notices_for(actor: Actor, *, cursor: str | None) -> NoticeList:
     ids = [notice.news.approval_id for notice in page.items if notice.news.approval_id]
     seen = approvals_visible_to(actor).in_bulk(ids)
     cards = cards_of(list(seen.values()), actor)
-    told = told_of_spending(actor, [notice.news for notice in page.items])
+    told = told_of(actor, [notice.news for notice in page.items])
     calls = _calls_of(actor, [notice.news.tool_call_id for notice in page.items if notice.news.tool_call_id])
     rows = [
         _call_row(notice, calls.get(notice.news.tool_call_id))
@@ -160,7 +181,7 @@ def _calls_of(actor: Actor, ids: list[UUID]) -> dict[UUID, tuple[ToolCall, str]]
 
 def _call_row(notice: Notice, found: tuple[ToolCall, str] | None) -> NoticeRow:
     kind = NewsKind(notice.kind)
-    word, tone, icon = str(kind.label), TONES.get(kind, ""), ICONS[kind]
+    word, tone, icon = str(WORDS.get(kind, kind.label)), TONES.get(kind, ""), ICONS[kind]
     if found is None:
         return NoticeRow(notice, f"{TITLES[kind]}. It is no longer yours to see.", word, tone, icon, "", None)
     call, sentence = found
@@ -170,7 +191,7 @@ def _call_row(notice: Notice, found: tuple[ToolCall, str] | None) -> NoticeRow:
 
 
 def _notice_row(
-    notice: Notice, seen: dict[Any, Approval], cards: dict[Any, dict[str, Any]], told: dict[Any, tuple[str, str]]
+    notice: Notice, seen: dict[Any, Approval], cards: dict[Any, dict[str, Any]], told: dict[Any, Told]
 ) -> NoticeRow:
     kind, news = NewsKind(notice.kind), notice.news
     approval = seen.get(news.approval_id) if news.approval_id else None
@@ -179,7 +200,7 @@ def _notice_row(
         what = f"{news.data['channel']}: a message was given up. {news.data['error']}"
         url = reverse("notification-settings")
     elif news.id in told:
-        what, url = told[news.id]
+        what, url = told[news.id].sentence, told[news.id].path
     elif approval is None:
         what, url = f"{TITLES[kind]}. It is no longer yours to see.", ""
     else:

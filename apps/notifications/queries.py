@@ -32,6 +32,15 @@ CHOICES = (
     NewsKind.RESOLVED,
     NewsKind.CHANGES,
     NewsKind.UNKNOWN,
+    NewsKind.STALE,
+    NewsKind.HELD,
+    NewsKind.OVERTIME,
+    NewsKind.BUDGET,
+    NewsKind.SPENT,
+    NewsKind.DOWN,
+    NewsKind.BACK,
+    NewsKind.HALTED,
+    NewsKind.LIFTED,
 )
 # What asks somebody to act; it is over once the approval is.
 WAITING = (
@@ -42,12 +51,14 @@ WAITING = (
     NewsKind.OVERDUE,
     NewsKind.ESCALATED,
 )
+OF_A_PERSON = (NewsKind.DELEGATED, NewsKind.RESOLVED, NewsKind.CHANGES)
 # What concerns a team as a whole, and so its room.
-OF_A_TEAM = (NewsKind.OPENED, NewsKind.HALF, NewsKind.SOON, NewsKind.OVERDUE, NewsKind.ESCALATED, NewsKind.UNKNOWN)
+OF_A_TEAM = tuple(kind for kind in CHOICES if kind not in OF_A_PERSON)
 DEFAULTS: dict[NewsKind, Mode] = {
     NewsKind.HALF: Mode.NEVER,
     NewsKind.RESOLVED: Mode.DIGEST,
     NewsKind.CHANGES: Mode.DIGEST,
+    NewsKind.BUDGET: Mode.DIGEST,
 }
 
 
@@ -105,7 +116,8 @@ def default_mode(channel: Channel, kind: NewsKind) -> Mode:
     """What holds until somebody says otherwise: the list in the console has everything."""
     if channel.kind == ChannelKind.IN_APP:
         return Mode.NOW
-    return DEFAULTS.get(kind, Mode.NOW)
+    mode = DEFAULTS.get(kind, Mode.NOW)
+    return mode if mode in modes_for(channel) else Mode.NOW
 
 
 def modes_of(channels: Iterable[Channel]) -> dict[tuple[UUID, NewsKind], Mode]:

@@ -16,5 +16,11 @@ def send_notifications() -> None:
 
 
 @shared_task
+def note_stale_outcomes() -> None:
+    """Every minute: outcomes that nobody has found out for too long."""
+    services.note_stale_outcomes()
+
+
+@shared_task
 def forget_old_notices() -> None:
     services.forget_old()

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from apps.accounts.models import User
+from apps.core.backoff import wait_seconds
 from apps.notifications.models import Rhythm
 
 MOST_ATTEMPTS = 8
@@ -14,9 +15,10 @@ LONGEST_WAIT_SECONDS = 3600
 
 
 def wait_after(failures: int) -> dt.timedelta:
-    """1 s after the first failure, then 4 s, 16 s … up to an hour: eight attempts take about an hour and a half."""
-    seconds = FIRST_WAIT_SECONDS * WAIT_GROWS_BY ** min(max(failures, 1) - 1, MOST_ATTEMPTS)
-    return dt.timedelta(seconds=min(seconds, LONGEST_WAIT_SECONDS))
+    """1 s after the first failure, then 4 s, 16 s … on average, an hour at most: eight attempts take about an hour."""
+    longest, grows_by = LONGEST_WAIT_SECONDS, WAIT_GROWS_BY
+    seconds = wait_seconds(max(failures, 1) - 1, first=FIRST_WAIT_SECONDS, longest=longest, grows_by=grows_by)
+    return dt.timedelta(seconds=seconds)
 
 
 def zone_of(person: User) -> ZoneInfo:

@@ -29,8 +29,15 @@ TITLES = {
     NewsKind.RESOLVED: "An approval is resolved",
     NewsKind.CHANGES: "Changes were asked for",
     NewsKind.UNKNOWN: "The outcome of a call is unknown",
+    NewsKind.STALE: "An outcome has been unknown for too long",
     NewsKind.BUDGET: "A budget is nearly used up",
+    NewsKind.SPENT: "A budget is used up",
     NewsKind.HELD: "A run is held",
+    NewsKind.OVERTIME: "A run is out of time",
+    NewsKind.DOWN: "A system does not answer",
+    NewsKind.BACK: "A system answers again",
+    NewsKind.HALTED: "A halt was placed",
+    NewsKind.LIFTED: "A halt was lifted or ran out",
     NewsKind.TEST: "Test message",
     NewsKind.FAILED: "A message could not be delivered",
 }
@@ -57,6 +64,24 @@ SENTENCES = {
         "Nobody knows whether a call took effect. Somebody has to find out.",
         "Nobody knows whether {count} calls took effect. Somebody has to find out.",
     ),
+    NewsKind.STALE: (
+        "Nobody has found out for too long whether a call took effect.",
+        "Nobody has found out for too long whether {count} calls took effect.",
+    ),
+    NewsKind.BUDGET: ("A budget is nearly used up.", "{count} budgets are nearly used up."),
+    NewsKind.SPENT: ("A budget is used up.", "{count} budgets are used up."),
+    NewsKind.HELD: (
+        "A run goes in circles and is held until somebody lets it go on.",
+        "{count} runs go in circles and are held until somebody lets them go on.",
+    ),
+    NewsKind.OVERTIME: ("A run is out of time and was ended.", "{count} runs are out of time and were ended."),
+    NewsKind.DOWN: ("A system does not answer.", "{count} systems do not answer."),
+    NewsKind.BACK: ("A system answers again.", "{count} systems answer again."),
+    NewsKind.HALTED: ("A halt was placed.", "{count} halts were placed."),
+    NewsKind.LIFTED: (
+        "A halt was lifted, or its time ran out.",
+        "{count} halts were lifted, or their time ran out.",
+    ),
 }
 # What stands before the sentence of the card.
 LEADS = {
@@ -69,7 +94,27 @@ LEADS = {
     NewsKind.RESOLVED: "{state}",
     NewsKind.CHANGES: "Changes asked for",
     NewsKind.UNKNOWN: "Outcome unknown",
+    NewsKind.STALE: "Outcome unknown for too long",
+    NewsKind.BUDGET: "Budget",
+    NewsKind.SPENT: "Budget used up",
+    NewsKind.HELD: "Run held",
+    NewsKind.OVERTIME: "Out of time",
+    NewsKind.DOWN: "System",
+    NewsKind.BACK: "System",
+    NewsKind.HALTED: "Halt",
+    NewsKind.LIFTED: "Halt",
 }
+# What is about approvals, and so leads to the inbox when several are told at once.
+OF_APPROVALS = (
+    NewsKind.OPENED,
+    NewsKind.DELEGATED,
+    NewsKind.HALF,
+    NewsKind.SOON,
+    NewsKind.OVERDUE,
+    NewsKind.ESCALATED,
+    NewsKind.RESOLVED,
+    NewsKind.CHANGES,
+)
 TEST = "This is a test message. From now on this channel carries what you choose in the settings."
 
 
@@ -103,9 +148,9 @@ class Message:
     url: str
 
 
-def message_of(items: Sequence[Item], *, allows: str, inbox_url: str) -> Message:
+def message_of(items: Sequence[Item], *, allows: str, inbox_url: str, list_url: str) -> Message:
     """One message for everything that is to be told through one channel now. One piece of news leads to its card,
-    several lead to the inbox.
+    several lead to the inbox, or to the list of notices where not all are about approvals.
     """
     if len(items) == 1:
         [item] = items
@@ -115,8 +160,9 @@ def message_of(items: Sequence[Item], *, allows: str, inbox_url: str) -> Message
     if allows == Allows.SUMMARY:
         lines = [lead_of(item) for item in items[:MOST_LINES]]
         lines += [f"And {len(items) - MOST_LINES} more."] if len(items) > MOST_LINES else []
-    is_of_calls = any(item.kind is NewsKind.UNKNOWN for item in items)
-    return Message(f"{len(items)} messages" if is_of_calls else f"{len(items)} approvals", "\n".join(lines), inbox_url)
+    if all(item.kind in OF_APPROVALS for item in items):
+        return Message(f"{len(items)} approvals", "\n".join(lines), inbox_url)
+    return Message(f"{len(items)} messages", "\n".join(lines), list_url)
 
 
 def digest_of(items: Sequence[Item], queue: Queue, *, zone: ZoneInfo, today: dt.date, inbox_url: str) -> Message:

@@ -43,6 +43,7 @@ class Process(models.Model):
     oncall_team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="oncall_processes")
     time_zone = models.CharField(max_length=60, default="UTC")
     currencies = ArrayField(models.CharField(max_length=3), default=list)
+    run_time_budget_seconds = models.PositiveIntegerField(null=True, help_text="How long a run may take")
 
     class Meta:
         permissions = PERMISSIONS

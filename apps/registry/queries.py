@@ -17,7 +17,7 @@ from apps.core.actor import Actor
 from apps.core.errors import NotAllowed, NotFound
 from apps.core.ids import parse_uuid
 from apps.registry.models import Agent, Grant, Process, ProcessUserPermission, Tool
-from apps.registry.permissions import DOES, MANAGE, VIEW
+from apps.registry.permissions import DOES, MANAGE, OPERATE, VIEW
 
 NOBODY = Q(pk__in=())
 EVERYBODY = ~NOBODY
@@ -83,6 +83,14 @@ def holders_among(people: Collection[UUID], permission: str) -> dict[UUID, froze
         if held is not None:
             holders[person] = held | {process}
     return holders
+
+
+def operators_of(processes: Collection[UUID]) -> set[UUID]:
+    """Active people who operate one of these processes by a role they hold in it."""
+    rows = ProcessUserPermission.objects.filter(
+        content_object__in=processes, user__is_active=True, permission__codename=OPERATE
+    )
+    return set(rows.values_list("user_id", flat=True))
 
 
 def agents_visible_to(actor: Actor | None) -> QuerySet[Agent]:

@@ -24,6 +24,7 @@ class RunSerializer(serializers.Serializer[Any]):
     title = serializers.CharField(max_length=200)
     business_key = serializers.CharField(max_length=120, required=False, allow_blank=True, default="")
     process = serializers.SlugField(required=False, allow_null=True)
+    time_budget_seconds = serializers.IntegerField(required=False, allow_null=True)
 
 
 class RunEndSerializer(serializers.Serializer[Any]):
@@ -46,8 +47,9 @@ class Runs(APIView):
             title=body.validated_data["title"],
             business_key=body.validated_data["business_key"],
             idempotency_key=_idempotency_key(request),
+            time_budget_seconds=body.validated_data.get("time_budget_seconds"),
         )
-        return Response(_run(run), status=201)
+        return Response(run_resource(run), status=201)
 
     @extend_schema(
         operation_id="run_list",
@@ -65,7 +67,7 @@ class Runs(APIView):
         page = page_of(
             runs, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
         )
-        return Response({"items": [_run(run) for run in page.items], "next": page.next})
+        return Response({"items": [run_resource(run) for run in page.items], "next": page.next})
 
 
 class RunDetail(APIView):
@@ -74,7 +76,7 @@ class RunDetail(APIView):
     @extend_schema(operation_id="run_read", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, run_id: UUID) -> Response:
         run = run_for(actor_of(request), run_id)
-        return Response({**_run(run), "spans": [_span(span) for span in spans_of(run)]})
+        return Response({**run_resource(run), "spans": [_span(span) for span in spans_of(run)]})
 
     @extend_schema(operation_id="run_end", request=RunEndSerializer, responses={200: OpenApiTypes.OBJECT})
     def patch(self, request: Request, run_id: UUID) -> Response:
@@ -85,7 +87,7 @@ class RunDetail(APIView):
         if found.environment != agent_of(request).agent.environment:
             raise NotFound("run.not_found", "There is no such run.")
         run = services.end_run(run=found, state=RunState(body.validated_data["state"]), actor=actor)
-        return Response(_run(run))
+        return Response(run_resource(run))
 
 
 def _idempotency_key(request: Request) -> str:
@@ -95,7 +97,8 @@ def _idempotency_key(request: Request) -> str:
     return key
 
 
-def _run(run: Run) -> dict[str, Any]:
+def run_resource(run: Run) -> dict[str, Any]:
+    """A run as programs see it."""
     return {
         "id": str(run.id),
         "title": run.title,
@@ -106,6 +109,7 @@ def _run(run: Run) -> dict[str, Any]:
         "call_count": run.call_count,
         "started_at": rfc3339(run.started_at),
         "ended_at": rfc3339(run.ended_at),
+        "deadline_at": None if run.is_implicit else rfc3339(run.deadline_at),
     }
 
 

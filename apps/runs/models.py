@@ -13,6 +13,7 @@ class RunState(models.TextChoices):
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
     HALTED = "halted", "Halted"
+    TIMED_OUT = "timed_out", "Out of time"
 
 
 class Run(models.Model):
@@ -33,9 +34,15 @@ class Run(models.Model):
     # by the clock that halts are placed by: a drain compares the two
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True, help_text="Until when it may take; null: as long as it likes")
 
     class Meta:
         indexes = [
+            models.Index(
+                fields=["deadline_at"],
+                name="run_deadline",
+                condition=models.Q(state="open", is_implicit=False, deadline_at__isnull=False),
+            ),
             models.Index(fields=["process", "-id"], name="run_process"),
             models.Index(fields=["business_key", "-id"], name="run_business_key"),
         ]
@@ -49,6 +56,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def may_be_extended(self) -> bool:
+        """Whether it has a time that somebody could make longer."""
+        has_one = self.deadline_at is not None and not self.is_implicit
+        return has_one and self.state in (RunState.OPEN, RunState.TIMED_OUT)
 
     @property
     def is_open(self) -> bool:

@@ -15,14 +15,28 @@ from apps.core.ids import uuid7
 from apps.core.money import Money
 from apps.core.rows import change_unseen, insert, insert_values
 from apps.registry.models import Agent
+from apps.runs.deadlines import deadline_for, is_over, run_time_over
 from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
 
 ENDS_BY_AGENT = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
-def open_run(*, agent: Agent, actor: Actor, title: str, business_key: str = "", idempotency_key: str = "") -> Run:
-    """Begin a piece of work. Under a key the agent has used before it is the run that was begun then."""
-    run = _new_run(agent, title, business_key=business_key, idempotency_key=idempotency_key)
+def open_run(
+    *,
+    agent: Agent,
+    actor: Actor,
+    title: str,
+    business_key: str = "",
+    idempotency_key: str = "",
+    time_budget_seconds: int | None = None,
+    is_timed: bool = True,
+) -> Run:
+    """Begin a piece of work. Under a key the agent has used before it is the run that was begun then.
+
+    It may take as long as its process says, or the less that is asked for; one that is not timed any time.
+    """
+    deadline = deadline_for(agent.process, asked_seconds=time_budget_seconds) if is_timed else None
+    run = _new_run(agent, title, business_key=business_key, idempotency_key=idempotency_key, deadline_at=deadline)
     try:
         with transaction.atomic():
             run.save(force_insert=True)
@@ -35,7 +49,15 @@ def open_run(*, agent: Agent, actor: Actor, title: str, business_key: str = "", 
 
 def open_implicit_run(*, agent: Agent, title: str, business_key: str, started_at: dt.datetime) -> Run:
     """The run of a single call, which ends with that call. `started_at` is by the database's clock."""
-    run = _new_run(agent, title, business_key=business_key, is_implicit=True, call_count=1, started_at=started_at)
+    run = _new_run(
+        agent,
+        title,
+        business_key=business_key,
+        is_implicit=True,
+        call_count=1,
+        started_at=started_at,
+        deadline_at=deadline_for(agent.process),
+    )
     insert(run)
     return run
 
@@ -52,7 +74,8 @@ def _new_run(agent: Agent, title: str, *, business_key: str, **columns: Any) -> 
 
 
 def join_run(*, run_id: UUID, agent: Agent) -> Run:
-    """Count one more call into an open run of the agent's own process. Raises NotFound or Conflict.
+    """Count one more call into an open run of the agent's own process. Raises NotFound or Conflict, and Exhausted when
+    its time is over.
 
     A run with two calls is no longer the affair of one: it ends when an agent says so.
     """
@@ -61,6 +84,8 @@ def join_run(*, run_id: UUID, agent: Agent) -> Run:
     run = mine.first()
     if run is None:
         raise NotFound("run.not_found", "There is no such run in this agent's process.")
+    if is_over(run):
+        raise run_time_over()
     if not joined:
         raise Conflict("run.ended", f"This run has ended: {run.get_state_display().lower()}.")
     return run

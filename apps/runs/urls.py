@@ -5,4 +5,5 @@ from apps.runs import views
 urlpatterns = [
     path("runs/", views.run_list, name="runs"),
     path("runs/<uuid:run_id>/", views.run, name="run"),
+    path("runs/<uuid:run_id>/extend/", views.extend_run, name="run-extend"),
 ]

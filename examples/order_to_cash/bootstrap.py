@@ -15,6 +15,7 @@ from typing import Any
 from examples.order_to_cash.catalogue.agents import AGENTS, GRANTS
 from examples.order_to_cash.catalogue.people import PEOPLE, PROCESSES, TEAMS
 from examples.order_to_cash.catalogue.policies import POLICIES
+from examples.order_to_cash.catalogue.spending import BUDGETS, RATES
 from examples.order_to_cash.catalogue.tools import TOOLS, connectors
 from examples.order_to_cash.places import ensure_ports, ensure_tokens
 
@@ -30,6 +31,8 @@ def document(ports: dict[str, int], home: Path) -> dict[str, Any]:
         "agents": AGENTS,
         "grants": GRANTS,
         "policies": POLICIES,
+        "budgets": BUDGETS,
+        "rates": RATES,
     }
 
 

@@ -240,6 +240,11 @@ class Scene:
         return make_rate(capacity=100_000, refill_per_second=100_000.0).id
 
     @cached_property
+    def timed_run(self) -> UUID:
+        body = {"title": "Within the hour", "time_budget_seconds": 3600}
+        return UUID(self.writer.api().post("/api/v1/runs", body, format="json").json()["id"])
+
+    @cached_property
     def run_hold(self) -> UUID:
         return self.hold_a_run("held")
 
@@ -371,6 +376,7 @@ HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
 FINDING = {"finding": "happened", "words": "In the ledger of today", "reference": "CM-17"}
 BUDGET = {"environment": "production", "measure": "money", "window": "day", "currency": "EUR", "reason": "The board"}
 RATE = {"environment": "production", "capacity": 5, "refill_per_second": 0.5}
+RATE_FORM = {"environment": "production", "calls": "30", "period": "60", "capacity": "5", "reason": "The ERP is slow"}
 RULE = {
     "slug": "failing",
     "environment": "production",
@@ -452,6 +458,8 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tool-calls/{unknown}/resolution": FINDING,
     "POST /budgets/": lambda scene: {**BUDGET, "scope": f"agent:{scene.writer.agent.id}", "cap": "5000.00"},
     "POST /budgets/{budget}/end/": LIFT,
+    "POST /budgets/rates/": lambda scene: {**RATE_FORM, "scope": f"agent:{scene.writer.agent.id}"},
+    "POST /budgets/rates/{rate}/end/": LIFT,
     "POST /budgets/{mesh_budget}/end/": LIFT,
     "POST /budgets/holds/{run_hold}/release/": LIFT,
     "POST /api/v1/budgets": {**BUDGET, "scope": {"type": "agent", "id": "writer"}, "cap": 500_000},
@@ -471,6 +479,11 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tool-calls": CALL,
     "POST /api/v1/authorize": CALL,
     "POST /api/v1/runs": {"title": "Dispute INV-1042"},
+    "POST /runs/{timed_run}/extend/": {"seconds": "86400", "reason": "The bank is closed today"},
+    "POST /api/v1/runs/{timed_run}/extend": lambda scene: {
+        "until": (_in_an_hour() + dt.timedelta(days=1)).isoformat(),
+        "reason": "The bank is closed today",
+    },
     "PATCH /api/v1/runs/{run}": {"state": "succeeded"},
     "POST /api/v1/approvals": OUTSIDE,
     "POST /api/v1/approvals/{approval}/votes": _vote,

@@ -10,7 +10,7 @@ it. `look` is at what Felix approved, `external` is a request of the writer from
 wants changed and `consented` one that he approved, `held` one that Dana approved just now. `token` is Dana's, and so
 are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
 line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
-Felix. `script` is Dana's personal token.
+Felix, `timed_run` is a run of the writer that may take an hour. `script` is Dana's personal token.
 """
 
 from dataclasses import dataclass
@@ -61,6 +61,7 @@ GET    /inbox/{approval}/edit/                      in   200   403   403   403  
 POST   /inbox/{approval}/edit/                      in   302   403   403   403   403   403   404      in    in      in
 GET    /runs/                                       in   200   200   200   200   200   200   200      in    in      in
 GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
+POST   /runs/{timed_run}/extend/                    in   403   403   403   403   302   403   404      in    in      in
 GET    /runs/{done_run}/unwind/                     in   200   200   200   200   200   200   404      in    in      in
 POST   /runs/{done_run}/unwind/                     in   403   403   302   403   302   403   404      in    in      in
 POST   /runs/{done_run}/unwind/{done_call}/         in   403   403   302   403   302   403   404      in    in      in
@@ -76,6 +77,10 @@ POST   /connectors/{endpoint}/reset/                in   403   403   302   403  
 GET    /budgets/                                    in   200   200   200   200   200   200   200      in    in      in
 POST   /budgets/                                    in   403   403   403   403   302   403   422      in    in      in
 GET    /budgets/new/                                in   200   200   200   200   200   200   200      in    in      in
+POST   /budgets/rates/                              in   403   403   403   403   302   403   422      in    in      in
+GET    /budgets/rates/new/                          in   200   200   200   200   200   200   200      in    in      in
+GET    /budgets/rates/{rate}/                       in   200   200   200   200   200   200   404      in    in      in
+POST   /budgets/rates/{rate}/end/                   in   403   403   403   403   302   403   404      in    in      in
 GET    /budgets/{budget}/                           in   200   200   200   200   200   200   404      in    in      in
 GET    /budgets/{mesh_budget}/                      in   200   200   200   200   200   200   404      in    in      in
 POST   /budgets/{budget}/end/                       in   403   403   403   403   302   403   404      in    in      in
@@ -135,6 +140,7 @@ POST   /api/v1/tool-calls/{unknown}/resolution     401   403   403   201   403  
 GET    /api/v1/unknown-outcomes                    401   200   200   200   200   200   200   200     403   403     200
 GET    /api/v1/unknown-outcomes/{unknown}          401   200   200   200   200   200   200   404     403   403     200
 GET    /api/v1/runs/{done_run}/unwind              401   200   200   200   200   200   200   404     200   404     200
+POST   /api/v1/runs/{timed_run}/extend             401   403   403   403   403   200   403   404     403   403     403
 POST   /api/v1/runs/{done_run}/unwind              401   403   403   202   403   202   403   404     202   404     403
 POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403   200   403   404     200   404     403
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403

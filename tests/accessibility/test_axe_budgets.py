@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from apps.budgets.services import end_budget
 from tests.accessibility.looking import Looker
-from tests.budgets.builders import TESTS, make_budget
+from tests.budgets.builders import TESTS, make_budget, make_rate
 from tests.conftest import Robot, parked
 from tests.fakes.erp import FakeErp
 
@@ -34,6 +34,31 @@ def test_budgets(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> N
     looker.expect_refusal(422)
     page.get_by_role("button", name="Set the budget").click()
     looker.look("a budget that is refused")
+
+    assert "\n".join(looker.found) == ""
+
+
+def test_rates(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> None:
+    looker = Looker(page, live_server.url)
+    looker.sign_in("priya")
+    looker.at("/budgets/rates/new/")
+    rate = make_rate(capacity=1)
+    for number in range(3):
+        writer.call("1.00", key=f"k{number}")
+    looker.at("/budgets/", name="rates")
+    looker.at(f"/budgets/rates/{rate.id}/")
+    page.get_by_label("Calls").fill("many")
+    page.get_by_label("Why", exact=True).fill("The ERP is slow")
+    looker.expect_refusal(422)
+    page.get_by_role("button", name="Set the rate").click()
+    looker.look("a rate that is refused")
+    looker.go(f"/budgets/rates/{rate.id}/")
+    make_rate(capacity=7)
+    page.get_by_label("Why", exact=True).fill("The ERP is slow")
+    looker.expect_refusal(409)
+    page.get_by_role("button", name="Set the rate").click()
+    looker.look("a rate that somebody changed")
+    looker.at(f"/budgets/rates/{rate.id}/", name="a rate that has ended")
 
     assert "\n".join(looker.found) == ""
 

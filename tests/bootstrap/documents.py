@@ -18,6 +18,7 @@ SMALL: dict[str, Any] = {
             "oncall_team": "treasury",
             "time_zone": "Europe/Madrid",
             "currencies": ["EUR"],
+            "run_time_budget": "PT8H",
             "approvals": {
                 "sla": "PT8H",
                 "work_days": [0, 1, 2, 3],

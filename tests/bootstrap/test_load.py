@@ -44,6 +44,7 @@ def test_everything_of_the_file_is_there() -> None:
     tess, theo = person("tess"), person("theo")
     process = Process.objects.get(slug="payouts")
     assert (process.owner_team.slug, process.time_zone, process.currencies) == ("treasury", "Europe/Madrid", ["EUR"])
+    assert process.run_time_budget_seconds == 8 * 3600
     assert (tess.name, tess.time_zone) == ("Tess Treasurer", "Europe/Madrid")
     assert holds(actor("tess"), APPROVE, process)
     assert holds_mesh_wide(actor("tess"), AUDIT)

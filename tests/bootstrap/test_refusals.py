@@ -40,6 +40,7 @@ def problems_of(document: Any) -> dict[str, str]:
         ("/processes/0/owner_team", "nobody", "/processes/0/owner_team"),
         ("/processes/0/oncall_team", "nobody", "/processes/0/oncall_team"),
         ("/processes/0/time_zone", "Mars/Olympus", "/processes/0/time_zone"),
+        ("/processes/0/run_time_budget", "8 hours", "/processes/0/run_time_budget"),
         ("/processes/0/currencies/0", "EURO", "/processes/0/currencies/0"),
         ("/people/0/email", "tess", "/people/0/email"),
         ("/people/0/email", "DANA@example.com", "/people/0/email"),

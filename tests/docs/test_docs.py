@@ -211,6 +211,8 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "grants": shape.GRANT,
     "policies": shape.POLICY,
     "data_classes": shape.DATA_CLASS,
+    "budgets": shape.BUDGET,
+    "rates": shape.RATE,
 }
 # Tables beside the section's own.
 MORE = {

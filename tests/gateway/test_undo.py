@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -270,20 +271,63 @@ def test_what_cannot_be_undone_is_shown_before_and_left(writer: Robot, api: Api)
     assert states(run_id) == ["compensated", "succeeded"]
 
 
-def test_a_halt_stops_it_and_nothing_is_sent(writer: Robot, erp: FakeErp, api: Api) -> None:
-    undone_by(BY_TICKET)
-    run_id = run_of(writer, "10.00")
-    halts.place_halt(
+def halt_the_writer(mode: str) -> UUID:
+    return halts.place_halt(
         actor=actor("omar"),
         scope_type="agent",
         scope_reference="writer",
         environment="production",
-        mode="hold",
-        reason_code="drill",
-    )
+        mode=mode,
+        reason_code="maintenance",
+    ).id
+
+
+def test_a_stop_stops_it_and_nothing_is_sent(writer: Robot, erp: FakeErp, api: Api) -> None:
+    undone_by(BY_TICKET)
+    run_id = run_of(writer, "10.00")
+    halt_the_writer("stop")
     unwind(api("omar"), run_id)
     work()
     assert (Unwind.objects.get().state, len(erp.ledger)) == ("stopped", 1)
+
+
+def test_a_hold_pauses_it_where_people_see_it_and_it_goes_on_after_the_lift(
+    writer: Robot, erp: FakeErp, api: Api, sign_in: Callable[[str], Client]
+) -> None:
+    undone_by(BY_TICKET)
+    run_id = run_of(writer, "10.00", "20.00")
+    halt_id = halt_the_writer("hold")
+    unwind(api("omar"), run_id)
+    for _ in range(3):
+        work()
+
+    found = Unwind.objects.get()
+    assert (found.state, len(erp.ledger)) == ("running", 2)
+    turned_away = ToolCall.objects.filter(compensates__isnull=False)
+    assert turned_away.count() == 1, "looking again asks nobody while the halt holds"
+    page = sign_in("omar").get(f"/runs/{run_id}/unwind/").content.decode()
+    assert "Paused by a halt. Hold on Order-to-cash writer" in page
+
+    halts.lift_halt(actor=actor("omar"), halt_id=halt_id, reason="Over")
+    work()
+    found.refresh_from_db()
+    assert (found.state, states(run_id)) == ("done", ["compensated", "compensated"])
+    assert not found.steps.exclude(sentence="").exists()
+
+
+def test_another_halt_pauses_it_again(writer: Robot, erp: FakeErp, api: Api) -> None:
+    undone_by(BY_TICKET)
+    run_id = run_of(writer, "10.00")
+    first, second = halt_the_writer("hold"), halt_the_writer("hold")
+    unwind(api("omar"), run_id)
+    work()
+    halts.lift_halt(actor=actor("omar"), halt_id=first, reason="Over")
+    work()
+    assert (Unwind.objects.get().state, len(erp.ledger)) == ("running", 1)
+
+    halts.lift_halt(actor=actor("omar"), halt_id=second, reason="Over")
+    work()
+    assert (Unwind.objects.get().state, states(run_id)) == ("done", ["compensated"])
 
 
 def test_lost_news_is_made_good(writer: Robot, api: Api, time_passes: Callable[..., None]) -> None:

@@ -140,7 +140,8 @@ def test_many_are_ten_and_a_number() -> None:
     items = [
         Item(kind=NewsKind.OPENED, team="Finance", what=f"Pay {n}", money=Money(100 * n, "EUR")) for n in range(14)
     ]
-    message = message_of(items, allows="summary", inbox_url="http://localhost/inbox/")
+    inbox, notices = "http://localhost/inbox/", "http://localhost/notifications/"
+    message = message_of(items, allows="summary", inbox_url=inbox, list_url=notices)
 
     lines = message.text.split("\n")
     assert (message.title, len(lines), lines[-1]) == ("14 approvals", 11, "And 4 more.")

@@ -8,10 +8,11 @@ remembers for `RATES_REMEMBERED_SECONDS`; that is safe because a rate spares sys
 import math
 import time
 from dataclasses import dataclass
+from types import EllipsisType
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps.audit import services as audit
 from apps.budgets.models import Rate, RateScope
@@ -31,6 +32,7 @@ from apps.registry.queries import (
 )
 
 MOST_CAPACITY = 100_000
+ONE_RATE = "rate_once"
 # Judged by the database's clock, which all nodes share. What is there now: what was, and what has flowed in since. It
 # is filled up to when the statement began: counted up to when it ended, what flows in while many wait would be lost.
 DRAW = """
@@ -77,15 +79,39 @@ def check_rate(*, environment: str, agent_id: UUID, tool_id: UUID, process_id: U
             _draw(rate)
 
 
-def set_rate(*, actor: Actor, wanted: WantedRate) -> Rate:
-    """Set how often calls may come; another rate on the same scope takes its place. The bucket begins full."""
-    _check(wanted)
-    found = _found(actor, wanted)
+def set_rate(*, actor: Actor, wanted: WantedRate, instead_of: UUID | EllipsisType | None = ...) -> Rate:
+    """Set how often calls may come; another rate on the same scope takes its place. The bucket begins full.
+
+    `instead_of` is the rate that whoever asks has seen there, None for none: where another stands there by now it is a
+    Conflict. Of two at the same instant one is, too.
+    """
+    check_wanted_rate(wanted)
+    found = rate_target_for(actor, wanted)
     if not _may_govern(actor, found):
         raise NotAllowed("rate.not_allowed", f"Only whoever governs {found.name} may set its rate.")
+    try:
+        rate = _replace(actor, wanted, found, instead_of)
+    except IntegrityError as error:
+        if ONE_RATE not in str(error):
+            raise
+        raise _stale() from None
+    forget_rates()
+    return rate
+
+
+def _replace(
+    actor: Actor, wanted: WantedRate, found: Agent | Process | Tool, instead_of: UUID | EllipsisType | None
+) -> Rate:
     with transaction.atomic():
-        present = Rate.objects.filter(scope_id=found.id, environment=wanted.environment, ended_at=None)
-        present.update(ended_at=clock.now(), ended_by_name=actor.name)
+        in_force = Rate.objects.select_for_update().filter(
+            scope_id=found.id, environment=wanted.environment, ended_at=None
+        )
+        present = in_force.first()
+        if instead_of is not ... and instead_of != (present.id if present else None):
+            raise _stale(present)
+        if present is not None:
+            present.ended_at, present.ended_by_name = clock.now(), actor.name
+            present.save(update_fields=["ended_at", "ended_by_name"])
         rate = Rate(
             scope_type=wanted.scope_type,
             scope_id=found.id,
@@ -101,8 +127,13 @@ def set_rate(*, actor: Actor, wanted: WantedRate) -> Rate:
         rate.save(force_insert=True)
         _record(actor, "rate.set", rate, reason=wanted.reason)
         transaction.on_commit(forget_rates)
-    forget_rates()
     return rate
+
+
+def _stale(present: Rate | None = None) -> Conflict:
+    if present is None:
+        return Conflict("rate.stale", "Somebody has set or ended this rate since. Look at it again.")
+    return Conflict("rate.stale", f"{present.set_by_name} has set another rate since: {present}. Look at it again.")
 
 
 def end_rate(*, actor: Actor, rate_id: UUID, reason: str) -> Rate:
@@ -162,7 +193,8 @@ def _draw(rate: Rate) -> None:
     )
 
 
-def _found(actor: Actor, wanted: WantedRate) -> Agent | Process | Tool:
+def rate_target_for(actor: Actor, wanted: WantedRate) -> Agent | Process | Tool:
+    """What the rate is on. Raises NotFound for what the actor may not see."""
     reference = wanted.scope_reference
     as_id = parse_uuid(reference)
     found: Agent | Process | Tool | None
@@ -188,6 +220,11 @@ def _scope_of(rate: Rate) -> Agent | Process | Tool:
     return Agent.objects.select_related("process").get(id=rate.scope_id)
 
 
+def may_govern_rate(actor: Actor, rate: Rate) -> bool:
+    """Whether the actor may change or end a rate they see."""
+    return _may_govern(actor, _scope_of(rate))
+
+
 def _may_govern(actor: Actor, found: Agent | Process | Tool) -> bool:
     """A tool is shared by processes, so it takes the whole mesh."""
     if isinstance(found, Tool):
@@ -196,7 +233,8 @@ def _may_govern(actor: Actor, found: Agent | Process | Tool) -> bool:
     return processes_where(actor, GOVERN).filter(id=process_id).exists()
 
 
-def _check(wanted: WantedRate) -> None:
+def check_wanted_rate(wanted: WantedRate) -> None:
+    """Raises Invalid with a pointer for each part that does not say clearly how often calls may come."""
     errors = []
     if wanted.scope_type not in RateScope.values or "\0" in wanted.scope_reference:
         errors.append({"pointer": "/scope", "sentence": f"Must be one of {', '.join(RateScope.values)}."})

@@ -42,7 +42,7 @@ def set_budget(*, actor: Actor, wanted: Wanted) -> Budget:
     Another cap counts from this moment for the present periods too, and what was used stays used: lowered below it, a
     budget is used up.
     """
-    _check(wanted)
+    check_wanted(wanted)
     target = target_for(
         actor, scope_type=wanted.scope_type, reference=wanted.scope_reference, environment=wanted.environment
     )
@@ -135,7 +135,7 @@ def _change(actor: Actor, budget: Budget, wanted: Wanted, target: Target) -> Bud
     return budget
 
 
-def _check(wanted: Wanted) -> None:
+def check_wanted(wanted: Wanted) -> None:
     """Raises Invalid with a pointer for each part that does not say clearly what to cap."""
     errors = [
         {"pointer": f"/{name}", "sentence": f"Must be one of {', '.join(choices)}."}

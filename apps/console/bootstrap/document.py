@@ -19,9 +19,11 @@ from django.core.validators import validate_email
 from apps.accounts.models import Team, User
 from apps.console.bootstrap.approvals import approvals_problems
 from apps.console.bootstrap.shape import VALIDATOR
+from apps.console.bootstrap.spending import Places, budget_problems, rate_problems
 from apps.core.errors import Invalid
 from apps.core.ids import parse_uuid
 from apps.policies.models import GLOBAL_SET
+from apps.policies.obligations import parse_duration
 from apps.policies.queries import tool_facts
 from apps.policies.services import validate_policies
 from apps.policies.verdicts import ToolFacts
@@ -61,6 +63,7 @@ class Known:
     tools: dict[str, Definition]
     places: dict[str, tuple[str, str]]
     emails: dict[str, str]
+    scopes: Places
 
 
 def read_moment(text: str) -> dt.datetime | None:
@@ -121,7 +124,9 @@ def _known(document: Entry) -> Known:
     places = {slug: (process, environment) for slug, process, environment in agents}
     tools = {tool.name: definition_of(tool) for tool in Tool.objects.select_related("connector")}
     people = User.objects.exclude(email="").values_list("email", "username")
+    scopes = Places.of(_entries(document, "agents"), _entries(document, "processes"))
     return Known(
+        scopes=scopes,
         teams=_named(document, "teams").union(Team.objects.values_list("slug", flat=True)),
         people=_named(document, "people", "username").union(User.objects.values_list("username", flat=True)),
         processes=_named(document, "processes").union(Process.objects.values_list("slug", flat=True)),
@@ -160,6 +165,11 @@ def _process(process: Entry, known: Known) -> Iterator[Problem]:
     for index, currency in enumerate(process.get("currencies", ())):
         if not is_currency(currency):
             yield Problem(f"/currencies/{index}", f"“{currency}” is not a currency code.")
+    if process.get("run_time_budget") is not None:
+        try:
+            parse_duration(process["run_time_budget"])
+        except ValueError as error:
+            yield Problem("/run_time_budget", str(error))
     for problem in approvals_problems(process.get("approvals", {}), teams=known.teams, people=known.people):
         yield problem.under("/approvals")
 
@@ -231,6 +241,14 @@ def _data_class(rule: Entry, known: Known) -> Iterator[Problem]:
         yield from _one_of("/process", rule["process"], known.processes, "process")
 
 
+def _budget(budget: Entry, known: Known) -> Iterator[Problem]:
+    yield from budget_problems(budget, known.scopes)
+
+
+def _rate(rate: Entry, known: Known) -> Iterator[Problem]:
+    yield from rate_problems(rate, known.scopes, tools=known.tools)
+
+
 def _one_of(pointer: str, name: str, names: Collection[str], noun: str) -> Iterator[Problem]:
     if name not in names:
         yield Problem(pointer, f"There is no {noun} “{name}”, neither in the file nor in the console.")
@@ -261,6 +279,8 @@ CHECKS: dict[str, Callable[[Any, Known], Iterator[Problem]]] = {
     "grants": _grant,
     "policies": _policy,
     "data_classes": _data_class,
+    "budgets": _budget,
+    "rates": _rate,
 }
 
 
@@ -292,6 +312,12 @@ def _identity(section: str, entry: Any) -> Iterator[tuple[str, Hashable]]:
                 yield "/environments", (entry["set"], environment)
         case "data_classes":
             yield "", (entry["data_class"], entry.get("process"))
+        case "budgets":
+            scope = entry["scope"]
+            counted = (entry["measure"], entry.get("currency", ""), entry["window"])
+            yield "", (scope["type"], scope.get("id", ""), entry["environment"], *counted)
+        case "rates":
+            yield "", (entry["scope"]["type"], entry["scope"].get("id"), entry["environment"])
         case _:
             yield "/slug", entry["slug"]
 

@@ -3,7 +3,8 @@
 A second run finds everything as it should be and changes nothing. The file adds and corrects; it takes nothing away.
 What a person took away or changed since stays so: a revoked grant is not given again, credentials that were all
 revoked are not made anew, a person's policy release is not replaced by one that came before it, their rules and limits
-of approvals and their rules of data classes are not overwritten (each told in `notes`), and a password is never reset.
+of approvals, of data classes, their budgets and rates are not overwritten (each told in `notes`), and a password is
+never reset.
 """
 
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from apps.console.bootstrap.approvals import load_approvals
 from apps.console.bootstrap.data_classes import load_data_classes
 from apps.console.bootstrap.document import document_problems, read_moment
 from apps.console.bootstrap.irreversible import warnings_on_irreversible_tools
+from apps.console.bootstrap.spending import differs_in_budgets, load_budgets, load_rates
 from apps.core import locks
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.policies.evaluation import content_hash
 from apps.policies.models import ActiveRelease, PolicyRelease
+from apps.policies.obligations import parse_duration
 from apps.policies.services import publish_release
 from apps.registry import services as registry
 from apps.registry.models import Agent, Grant, Process, Tool
@@ -51,6 +54,9 @@ def load(document: Any, *, actor: Actor) -> Made:
         if problems := document_problems(document):
             errors = [problem.as_dict() for problem in problems]
             raise Invalid("bootstrap.invalid", "The file cannot be loaded.", errors=errors)
+        if differs_in_budgets(document, actor):
+            # first of all locks, as decisions take it: taken later, one of them could wait for us and we for it
+            locks.take_exclusive(locks.HALTS)
         made = Made()
         _load_teams(document, actor)
         _load_processes(document, actor)
@@ -62,6 +68,8 @@ def load(document: Any, *, actor: Actor) -> Made:
         _load_grants(document, actor, made)
         _load_policies(document, actor, made)
         made.notes += load_data_classes(document, actor)
+        made.notes += load_budgets(document, actor)
+        made.notes += load_rates(document, actor)
         made.warnings += warnings_on_irreversible_tools(document)
     return made
 
@@ -82,6 +90,7 @@ def _load_processes(document: Entry, actor: Actor) -> None:
             oncall_team=teams[process["oncall_team"]],
             time_zone=process.get("time_zone", "UTC"),
             currencies=process.get("currencies", []),
+            run_time_budget_seconds=parse_duration(budget) if (budget := process.get("run_time_budget")) else None,
             actor=actor,
         )
 

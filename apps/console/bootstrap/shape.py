@@ -1,5 +1,6 @@
 """The shape of a bootstrap file, as JSON Schema. Tools have theirs in `apps.registry.definitions`."""
 
+from apps.budgets.models import Measure, RateScope, Scope, Window
 from apps.registry.models import Environment
 from apps.registry.permissions import ROLES
 from apps.registry.schemas import Schema, closed_object, compile_schema
@@ -60,6 +61,7 @@ PROCESS = closed_object(
     oncall_team=SLUG,
     time_zone=TIME_ZONE,
     currencies=_list({"type": "string"}),
+    run_time_budget={"type": ["string", "null"]},
     approvals=APPROVALS,
 )
 
@@ -143,6 +145,27 @@ DATA_CLASS = closed_object(
     roles={**_list({"enum": list(ROLES)}), "uniqueItems": True},
 )
 
+BUDGET = closed_object(
+    ("scope", "environment", "measure", "window", "cap", "reason"),
+    scope=closed_object(("type",), type={"enum": Scope.values}, id=_text(120)),
+    environment=ENVIRONMENT,
+    measure={"enum": Measure.values},
+    currency={"type": "string"},
+    window={"enum": Window.values},
+    cap={"type": ["string", "integer"]},
+    estimate={"type": ["string", "integer"]},
+    reason=_text(300),
+)
+
+RATE = closed_object(
+    ("scope", "environment", "capacity", "refill_per_second", "reason"),
+    scope=closed_object(("type", "id"), type={"enum": RateScope.values}, id=_text(120)),
+    environment=ENVIRONMENT,
+    capacity={"type": "integer"},
+    refill_per_second={"type": "number"},
+    reason=_text(300),
+)
+
 SHAPE = closed_object(
     (),
     teams=_list(TEAM),
@@ -154,5 +177,7 @@ SHAPE = closed_object(
     grants=_list(GRANT),
     policies=_list(POLICY),
     data_classes=_list(DATA_CLASS),
+    budgets=_list(BUDGET),
+    rates=_list(RATE),
 )
 VALIDATOR = compile_schema(SHAPE)

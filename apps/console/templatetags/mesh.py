@@ -62,6 +62,7 @@ STATES: dict[str, Look] = {
     "expired": Look(gettext_lazy("Expired"), "", "timer-off"),
     "cancelled": Look(gettext_lazy("Cancelled"), "", "minus"),
     "halted": Look(gettext_lazy("Halted"), "bad", "octagon"),
+    "timed_out": Look(gettext_lazy("Out of time"), "bad", "timer-off"),
     "invalidated": Look(gettext_lazy("Invalidated"), "", "file-x"),
     "outcome_unknown": Look(gettext_lazy("Outcome unknown"), "bad", "circle-question-mark"),
     "compensated": Look(gettext_lazy("Compensated"), "", "undo-2"),

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 from apps.approvals.models import ApprovalState
 from apps.core import clock
 from apps.core.actor import system_actor
+from apps.core.backoff import wait_seconds
 from apps.core.clock import rfc3339
 from apps.core.errors import MeshError
 from apps.external.clients import TOTAL_SECONDS, WebhookRefused, post_webhook
@@ -118,7 +119,10 @@ def _send(delivery: WebhookDelivery) -> None:
 def _settle(delivery: WebhookDelivery, *, error: str = "", is_final: bool = False) -> None:
     """Write down what came of the attempt, unless a later one has taken over."""
     now = clock.now()
-    wait = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(delivery.attempt_count - 1, 20))
+    seconds = wait_seconds(
+        delivery.attempt_count - 1, first=FIRST_RETRY.total_seconds(), longest=LONGEST_RETRY.total_seconds()
+    )
+    wait = dt.timedelta(seconds=seconds)
     changes = {"last_error": error[:300], "due_at": now + wait}
     if not error:
         changes |= {"state": DeliveryState.DELIVERED, "finished_at": now}

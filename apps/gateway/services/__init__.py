@@ -1,7 +1,7 @@
 """The acts of the gateway."""
 
 from apps.gateway.services.asking_again import ask_again, questioned_calls
-from apps.gateway.services.cancellation import cancel_tool_call, end_calls_under, stops_to_carry_out
+from apps.gateway.services.cancellation import cancel_tool_call, end_calls_of_run, end_calls_under, stops_to_carry_out
 from apps.gateway.services.clocks import keep_clocks
 from apps.gateway.services.compensation import compensate_tool_call
 from apps.gateway.services.editing import EditOutcome, edit_tool_call, refusal_of_edit
@@ -25,6 +25,7 @@ __all__ = [
     "cancel_tool_call",
     "compensate_tool_call",
     "edit_tool_call",
+    "end_calls_of_run",
     "end_calls_under",
     "keep_clocks",
     "overdue_calls",

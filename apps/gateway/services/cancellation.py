@@ -14,7 +14,7 @@ from apps.core.errors import Conflict
 from apps.gateway.covered import calls_covered, runs_covered
 from apps.gateway.models import CallState, ToolCall
 from apps.gateway.queries import call_for
-from apps.gateway.services.release import PARKED, end_parked
+from apps.gateway.services.release import PARKED, end_for_time, end_parked
 from apps.halts.models import Halt, Mode
 from apps.runs import services as runs
 from apps.runs.models import Run, RunState
@@ -22,6 +22,7 @@ from apps.runs.models import Run, RunState
 log = structlog.get_logger(__name__)
 
 HALTS = system_actor("halts")
+RUN_TIME = system_actor("run-time")
 # Older stops were carried out long ago; what waits under one that is still in force is ended at its release.
 STOPS_SWEPT_FOR = dt.timedelta(days=1)
 
@@ -56,6 +57,23 @@ def end_calls_under(halt_id: UUID) -> int:
         return 0
     ended = sum(_end_one(call_id, halt) for call_id in list(_calls_under(halt).values_list("id", flat=True)))
     runs.halt_runs(_runs_under(halt))
+    return ended
+
+
+def end_calls_of_run(run_id: UUID) -> int:
+    """The run's time is over: end what waits in it, for people or for a system. Repeatable; returns how many. Nothing
+    happens where somebody gave it more time meanwhile.
+    """
+    waiting = ToolCall.objects.filter(run_id=run_id, run__state=RunState.TIMED_OUT, state__in=PARKED)
+    ended = 0
+    for call_id in list(waiting.values_list("id", flat=True)):
+        with transaction.atomic():
+            call = _lock(call_id)
+            if call is not None and call.run.state == RunState.TIMED_OUT:
+                if call.approval_id is not None:
+                    approvals.cancel_approval(approval_id=call.approval_id, actor=RUN_TIME)
+                end_for_time(call, actor=RUN_TIME)
+                ended += 1
     return ended
 
 

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.backoff import wait_seconds
 from apps.core.errors import ConnectorError, MeshError
 from apps.core.rows import change, insert, together
 from apps.gateway import spending
@@ -26,6 +27,7 @@ from apps.gateway.models import CallState, ToolCall
 from apps.gateway.services.sending import send
 from apps.gateway.telling import add_call_span, tell_end
 from apps.registry.models import WhenDown
+from apps.runs.deadlines import RUN_TIME_OVER, seconds_left
 from apps.runs.models import SpanKind, SpanStatus
 from apps.vault import services as vault
 
@@ -35,7 +37,9 @@ log = structlog.get_logger(__name__)
 DEADLINE_MARGIN = dt.timedelta(seconds=3)
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_DOUBLINGS = 5
+LONGEST_BACKOFF_SECONDS = 32
+# Of the plain back-off: a lookup that finds nothing says little about a request that may still be on its way.
+LOOKUP_WAITS_AT_LEAST = 0.5
 # A read changes nothing, so it is simply asked again while the agent waits.
 READ_ATTEMPTS = 3
 
@@ -85,6 +89,9 @@ def run_execution(execution: Execution) -> None:
 
 
 def _call(execution: Execution) -> Any:
+    at_most = seconds_left(execution.call.run)
+    if at_most is not None and at_most <= 0:
+        raise ConnectorError(RUN_TIME_OVER, "The time of its run is over.", effect="none", permanent=True)
     attempts = READ_ATTEMPTS if execution.granted.tool.is_read else 1
     for attempt in range(1, attempts + 1):
         try:
@@ -93,6 +100,7 @@ def _call(execution: Execution) -> Any:
                 execution.arguments,
                 idempotency_key=downstream_key(execution.call),
                 is_probe=execution.is_probe,
+                at_most=at_most,
             )
         except ConnectorError as error:
             # a time-out has used up the time that the agent would wait
@@ -131,9 +139,14 @@ def postpone(
     taken the call over.
     """
     call = execution.call
-    doublings = min(max(call.attempt_count - 1, 0), LONGEST_BACKOFF_DOUBLINGS)
+    wait = wait_seconds(
+        call.attempt_count - 1,
+        first=FIRST_BACKOFF_SECONDS,
+        longest=LONGEST_BACKOFF_SECONDS,
+        at_least_share=LOOKUP_WAITS_AT_LEAST if kind is SpanKind.LOOKUP else 0,
+    )
     changes: dict[str, Any] = {
-        "deadline_at": clock.now() + dt.timedelta(seconds=FIRST_BACKOFF_SECONDS * 2**doublings),
+        "deadline_at": clock.now() + dt.timedelta(seconds=wait),
         "error_code": error.code,
         "error_sentence": error.sentence,
         "may_have_effect": not is_certain,

@@ -30,6 +30,7 @@ from apps.gateway.telling import money_of, tell_decision, tell_end
 from apps.halts.models import Halt, Mode
 from apps.policies.verdicts import Verdict
 from apps.runs import services as runs
+from apps.runs.deadlines import RUN_TIME_OVER, is_over
 from apps.runs.models import SpanKind, SpanStatus
 from apps.vault import services as vault
 
@@ -87,6 +88,9 @@ def _claim(call_id: UUID) -> Execution | None:
         return None
     if waited_too_long(call):
         end_parked(call, CallState.EXPIRED, actor=RELEASE, sentence="Its system did not answer for too long.")
+        return None
+    if is_over(call.run):
+        end_for_time(call, actor=RELEASE)
         return None
     moment = read_moment()
     halts = halts_on_release(call, moment=moment)
@@ -256,6 +260,12 @@ def _invalidate(call: ToolCall, changed: Changed) -> None:
         actor=RELEASE,
         data={"code": changed.code, "before": changed.before, "after": changed.after},
     )
+
+
+def end_for_time(call: ToolCall, *, actor: Actor) -> None:
+    """The time of its run was over before it was sent. The caller holds its row lock."""
+    call.error_code = RUN_TIME_OVER
+    end_parked(call, CallState.EXPIRED, actor=actor, sentence="The time of its run is over. Nothing was done.")
 
 
 def end_parked(

@@ -46,13 +46,29 @@ def must_wait(granted: Granted, admission: Admission) -> bool:
     return admission == Admission.WAIT or (admission == Admission.AFTER_OTHERS and granted.tool.can_wait)
 
 
-def send(granted: Granted, arguments: dict[str, Any], *, idempotency_key: str, is_probe: bool) -> Any:
-    """Call the connector. Raises ConnectorError."""
+def send(
+    granted: Granted,
+    arguments: dict[str, Any],
+    *,
+    idempotency_key: str,
+    is_probe: bool,
+    at_most: float | None = None,
+) -> Any:
+    """Call the connector, for no longer than `at_most` seconds. Raises ConnectorError."""
     tool, endpoint = granted.tool, granted.endpoint
+    seconds = timeout_seconds(tool, endpoint)
+    is_cut = at_most is not None and at_most < seconds
     try:
-        result = call_connector(tool=tool, endpoint=endpoint, arguments=arguments, idempotency_key=idempotency_key)
+        result = call_connector(
+            tool=tool,
+            endpoint=endpoint,
+            arguments=arguments,
+            idempotency_key=idempotency_key,
+            seconds=at_most if is_cut else seconds,
+        )
     except ConnectorError as error:
-        if endpoint is not None:
+        # that our own patience was shorter says nothing about the system
+        if endpoint is not None and not (is_cut and error.code == "connector.timeout" and not is_probe):
             _tell(endpoint, error, is_probe)
         raise
     if endpoint is not None:

@@ -30,6 +30,7 @@ from apps.gateway.models import (
     UnwindStepState,
 )
 from apps.gateway.services.compensation import ask_for_compensation, live_compensation, whole
+from apps.halts.models import Halt, Mode
 from apps.registry.permissions import OPERATE
 from apps.registry.queries import require
 from apps.runs import services as runs
@@ -81,7 +82,14 @@ def _check_right(actor: Actor, run: Run) -> None:
 def _begin(run: Run, actor: Actor, plans: list[Plan]) -> Unwind:
     now = clock.now()
     person = actor.known_id if actor.is_person else None
-    own_run = runs.open_run(agent=run.opened_by, actor=actor, title=f"Undo: {run.title}", business_key=run.business_key)
+    own_run = runs.open_run(
+        agent=run.opened_by,
+        actor=actor,
+        title=f"Undo: {run.title}",
+        business_key=run.business_key,
+        # undoing takes the time it takes
+        is_timed=False,
+    )
     unwind = Unwind.objects.create(
         run=run,
         own_run=own_run,
@@ -159,7 +167,7 @@ def advance_unwind(unwind_id: UUID) -> None:
             _refused(unwind_id, step, refusal)
             return
         UnwindStep.objects.filter(id=step.id, state=UnwindStepState.PENDING).update(
-            state=UnwindStepState.UNDER_WAY, compensation=intake.call
+            state=UnwindStepState.UNDER_WAY, compensation=intake.call, sentence=""
         )
 
 
@@ -185,15 +193,34 @@ def _next_step(unwind_id: UUID) -> UnwindStep | None:
                 _mark(step, UnwindStepState.UNDONE, live_compensation(step.call))
                 continue
             compensation = step.compensation or live_compensation(step.call)
-            if compensation is None:
+            holding = _hold_over(compensation) if compensation is not None else None
+            if compensation is None or (holding is not None and not _holds_still(holding, unwind)):
                 step.unwind = unwind
                 return step
+            if holding is not None:
+                _mark(step, UnwindStepState.PENDING, compensation, f"Paused by a halt. {compensation.error_sentence}")
+                return None
             _mark(step, UnwindStepState.UNDER_WAY, compensation)
             if compensation.state not in OPEN_STATES:
                 _stop(unwind, step, _why(compensation))
             return None
         _end(unwind, UnwindState.DONE, "")
     return None
+
+
+def _hold_over(compensation: ToolCall) -> Halt | None:
+    """The halt that turned this away at the door, to be waited for. A stop is no pause: whoever placed it meant an
+    end.
+    """
+    if compensation.state != CallState.HALTED or compensation.halt_id is None:
+        return None
+    return Halt.objects.exclude(mode=Mode.STOP).filter(id=compensation.halt_id).first()
+
+
+def _holds_still(halt: Halt, unwind: Unwind) -> bool:
+    """Whether asking again would be turned away again, which would leave one more call for each time we look."""
+    in_force = Halt.objects.in_force().filter(id=halt.id).first()
+    return in_force is not None and not in_force.lets_through(unwind.own_run_id, in_force.seen_at)
 
 
 def _locked(unwind_id: UUID) -> Unwind | None:

@@ -26,6 +26,14 @@ log = structlog.get_logger(__name__)
 WATCHED = (Scope.PROCESS, Scope.AGENT, Scope.TOOL)
 LONGEST_WINDOW_SECONDS = 24 * 3600
 MINUTE_SECONDS = 60
+# What has a window of its own: a budget counts in its periods, and is asked about within a few seconds.
+WINDOWS: dict[str, int] = {
+    Condition.DENIED_PER_MINUTE: MINUTE_SECONDS,
+    Condition.BUDGET_USED_UP: LONGEST_WINDOW_SECONDS,
+}
+WHOLE = 100
+# A budget is set on a process or an agent, never on a tool.
+WITH_BUDGETS = (Scope.PROCESS, Scope.AGENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +70,8 @@ def set_rule(*, actor: Actor, slug: str, text: RuleText) -> HaltRule:
             scope_name=target.name,
             environment=text.environment,
             condition=text.condition,
-            threshold=text.threshold,
-            window_seconds=MINUTE_SECONDS if text.condition == Condition.DENIED_PER_MINUTE else text.window_seconds,
+            threshold=WHOLE if text.condition == Condition.BUDGET_USED_UP else text.threshold,
+            window_seconds=WINDOWS.get(text.condition, text.window_seconds),
             least_calls=text.least_calls,
             mode=text.mode,
             is_dry=text.is_dry,
@@ -128,7 +136,7 @@ def _place(rule: HaltRule, words: str) -> Halt:
         scope_reference=str(rule.scope_id),
         environment=rule.environment,
         mode=rule.mode,
-        reason_code=ReasonCode.MALFUNCTION,
+        reason_code=ReasonCode.BUDGET if rule.condition == Condition.BUDGET_USED_UP else ReasonCode.MALFUNCTION,
         reason=words[:500],
     )
 
@@ -155,7 +163,7 @@ def _looks_since(rule: HaltRule) -> dt.datetime:
 
 def _check(text: RuleText) -> None:
     choices = {
-        "scope_type": (text.scope_type, WATCHED),
+        "scope_type": (text.scope_type, WITH_BUDGETS if text.condition == Condition.BUDGET_USED_UP else WATCHED),
         "environment": (text.environment, Environment.values),
         "condition": (text.condition, Condition.values),
         "mode": (text.mode, Mode.values),

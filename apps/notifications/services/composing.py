@@ -18,11 +18,13 @@ from apps.gateway.queries import calls_visible_to
 from apps.gateway.stored import sentences_of
 from apps.gateway.telling import money_of
 from apps.notifications import wording
-from apps.notifications.audience import reader
+from apps.notifications.audience import OF_A_CALL, reader
 from apps.notifications.models import Allows, Channel, Delivery, DeliveryState, News, NewsKind
 from apps.notifications.queries import WAITING
 from apps.notifications.services.preferences import may_summarise
+from apps.notifications.subjects import SUBJECTS, told_of
 from apps.notifications.timing import zone_of
+from apps.notifications.told import Told
 
 # The news whose words name the team it concerns.
 NAMES_TEAM = (NewsKind.OPENED, NewsKind.ESCALATED)
@@ -37,7 +39,8 @@ def keep_news(claimed: Sequence[Delivery]) -> list[Delivery]:
     channel = claimed[0].channel
     seen = _seen_through(channel, [one.news.approval_id for one in claimed if one.news.approval_id])
     unknown = _unknown_through(channel, [one.news.tool_call_id for one in claimed if one.news.tool_call_id])
-    kept = [one for one in claimed if channel.disabled_at is None and _is_news(one, seen, unknown)]
+    told = _told_through(channel, [one.news for one in claimed])
+    kept = [one for one in claimed if channel.disabled_at is None and _is_news(one, seen, unknown, told)]
     dropped = {one.id for one in claimed} - {one.id for one in kept}
     if dropped:
         Delivery.objects.filter(id__in=dropped).update(state=DeliveryState.DROPPED)
@@ -61,11 +64,22 @@ def _unknown_through(channel: Channel, calls: Sequence[UUID]) -> set[UUID]:
     return set(rows.filter(id__in=calls, state=CallState.OUTCOME_UNKNOWN).values_list("id", flat=True))
 
 
-def _is_news(delivery: Delivery, seen: Mapping[UUID, Approval], unknown: Collection[UUID]) -> bool:
+def _told_through(channel: Channel, news: Sequence[News]) -> dict[UUID, Told]:
+    """What the rest says to the channel's person, or to the room."""
+    if channel.person is not None and not channel.person.is_active:
+        return {}
+    return told_of(reader(channel.person) if channel.person else None, news)
+
+
+def _is_news(
+    delivery: Delivery, seen: Mapping[UUID, Approval], unknown: Collection[UUID], told: Mapping[UUID, Told]
+) -> bool:
     if delivery.kind == NewsKind.TEST:
         return True
-    if delivery.kind == NewsKind.UNKNOWN:
+    if delivery.kind in OF_A_CALL:
         return delivery.news.tool_call_id in unknown
+    if delivery.kind in SUBJECTS:
+        return delivery.news.id in told and not told[delivery.news.id].is_over
     approval = seen.get(delivery.news.approval_id) if delivery.news.approval_id else None
     if approval is None:
         return False
@@ -82,9 +96,13 @@ def message_through(channel: Channel, deliveries: Sequence[Delivery]) -> wording
     is_told = channel.allows == Allows.SUMMARY and may_summarise(channel.kind)
     inbox_url = absolute(reverse("inbox"))
     if first.is_digest and channel.person is not None:
-        return _digest(channel.person, _items(deliveries, with_cards=False), inbox_url)
-    allows = Allows.SUMMARY if is_told else Allows.LINK
-    return wording.message_of(_items(deliveries, with_cards=is_told), allows=allows, inbox_url=inbox_url)
+        return _digest(channel.person, _items(channel, deliveries, with_cards=False), inbox_url)
+    return wording.message_of(
+        _items(channel, deliveries, with_cards=is_told),
+        allows=Allows.SUMMARY if is_told else Allows.LINK,
+        inbox_url=inbox_url,
+        list_url=absolute(reverse("notifications")),
+    )
 
 
 def _digest(person: User, items: Sequence[wording.Item], inbox_url: str) -> wording.Message:
@@ -100,7 +118,7 @@ def _queue_of(person: User) -> wording.Queue:
     return wording.Queue(waiting.count(), waiting.filter(urgency=Urgency.BREACHED).count(), oldest)
 
 
-def _items(deliveries: Sequence[Delivery], *, with_cards: bool) -> list[wording.Item]:
+def _items(channel: Channel, deliveries: Sequence[Delivery], *, with_cards: bool) -> list[wording.Item]:
     approvals = Approval.objects.in_bulk([one.news.approval_id for one in deliveries if one.news.approval_id])
     cards = cards_of(list(approvals.values()), None) if with_cards else {}
     slugs = {one.news.data["team"] for one in deliveries if "team" in one.news.data}
@@ -110,7 +128,21 @@ def _items(deliveries: Sequence[Delivery], *, with_cards: bool) -> list[wording.
         for one in deliveries
         if one.news.approval_id
     ]
-    return of_approvals + _items_of_calls([one.news for one in deliveries if one.news.tool_call_id], with_cards)
+    of_calls = _items_of_calls([one.news for one in deliveries if one.news.tool_call_id], with_cards)
+    return of_approvals + of_calls + _items_of_operations(channel, [one.news for one in deliveries], with_cards)
+
+
+def _items_of_operations(channel: Channel, news: Sequence[News], is_told: bool) -> list[wording.Item]:
+    told = _told_through(channel, news)
+    return [
+        wording.Item(
+            kind=NewsKind(one.kind),
+            what=told[one.id].sentence if is_told else "",
+            url=absolute(told[one.id].path),
+        )
+        for one in news
+        if one.id in told
+    ]
 
 
 def _items_of_calls(news: Sequence[News], is_told: bool) -> list[wording.Item]:

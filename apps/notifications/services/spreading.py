@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from apps.core import clock
-from apps.notifications.audience import Audience, audience_of
+from apps.gateway.models import CallState, ToolCall
+from apps.notifications.answering import Audience
+from apps.notifications.audience import audience_of
 from apps.notifications.models import Channel, ChannelKind, Delivery, Mode, News, NewsKind, Notice
 from apps.notifications.queries import OF_A_TEAM, WAITING, modes_of, rhythms_of
 from apps.notifications.timing import end_of_quiet, next_digest, zone_of
@@ -67,6 +70,22 @@ def spread_due() -> int:
 def close_news_of_call(tool_call_id: UUID) -> None:
     """The outcome of the call is known: nobody is asked to find out any more."""
     Notice.objects.filter(news__tool_call=tool_call_id, seen_at=None).update(seen_at=clock.now())
+
+
+def note_stale_outcomes() -> int:
+    """Note every call whose outcome has been unknown for longer than `UNKNOWN_LIMIT_HOURS`, once; returns how many."""
+    limit = clock.now() - dt.timedelta(hours=settings.UNKNOWN_LIMIT_HOURS)
+    told = News.objects.filter(kind=NewsKind.STALE, tool_call=OuterRef("id"))
+    unknown = ToolCall.objects.filter(~Exists(told), state=CallState.OUTCOME_UNKNOWN, finished_at__lte=limit)
+    found = list(unknown.order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
+    for call_id in found:
+        note(kind=NewsKind.STALE, key=f"stale:{call_id}", tool_call_id=call_id)
+    return len(found)
+
+
+def close_news(key: str) -> None:
+    """What this news, or every one whose key begins so, asked for is done or over: it counts as read."""
+    Notice.objects.filter(news__key__startswith=key, seen_at=None).update(seen_at=clock.now())
 
 
 def forget_old() -> int:

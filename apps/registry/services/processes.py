@@ -23,6 +23,7 @@ def register_process(
     business_unit: str = "",
     time_zone: str = "UTC",
     currencies: Sequence[str] = (),
+    run_time_budget_seconds: int | None = None,
 ) -> Process:
     """The process with this slug, made or brought up to date."""
     require_mesh_wide(actor, MANAGE)
@@ -33,6 +34,7 @@ def register_process(
         "oncall_team": oncall_team,
         "time_zone": time_zone,
         "currencies": list(currencies),
+        "run_time_budget_seconds": run_time_budget_seconds,
     }
     with transaction.atomic():
         process, is_new = Process.objects.get_or_create(slug=slug, defaults=wanted)

@@ -18,7 +18,7 @@ from apps.core.errors import MeshError
 
 
 class Command(BaseCommand):
-    help = "Load processes, teams, people, agents, connectors, tools, grants and policies from a file. Safe to repeat."
+    help = "Load a mesh from a file: processes, people, agents, tools, grants, policies, budgets. Safe to repeat."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--file", required=True, help="the JSON file, or - for standard input")
