@@ -8,7 +8,7 @@ from django.db import transaction
 from apps.core import clock, locks, outbox
 from apps.core.actor import Actor
 from apps.core.errors import Invalid, NotAllowed
-from apps.core.rows import together
+from apps.core.rows import change, together
 from apps.halts.above import above
 from apps.halts.events import HaltPlaced
 from apps.halts.models import Halt, Mode, ReasonCode, Scope
@@ -37,16 +37,17 @@ def place_halt(
     the safe side.
 
     Takes the halts lock exclusively: it waits for decisions under way to commit and no new one starts before this
-    commits.
+    commits. It is asked for first, because whatever comes behind it leaves the machine to the rest of this.
     """
     began = time.monotonic()
     _check_words(scope_type=scope_type, environment=environment, mode=mode, reason_code=reason_code)
     expires_at = _checked_expiry(expires_at)
-    target = target_for(actor, scope_type=scope_type, reference=scope_reference, environment=environment)
-    if not may_place(actor, target):
-        raise NotAllowed("halt.not_allowed", f"Only an operator may halt {target.name}.")
+    wanted = (actor, scope_type, scope_reference, environment)
+    if not processes_where(actor, HALT).exists():
+        _target_to_halt(*wanted)  # holds nobody up only to be refused
     with transaction.atomic(), together():
         locks.take_exclusive(locks.HALTS)
+        target = _target_to_halt(*wanted)
         halt = Halt.objects.create(
             scope_type=target.scope_type,
             scope_id=target.scope_id,
@@ -63,20 +64,26 @@ def place_halt(
             expires_at=expires_at,
             # exact only here: nobody else can begin or be half-way through beginning a call
             executing_calls=above().executing(target, environment),
+            last_admitted_at=above().last_admitted(target, environment),
         )
         record(actor, "halt.placed", halt, target, reason=reason or ReasonCode(reason_code).label)
         outbox.add(HaltPlaced(halt_id=str(halt.id)))
-    _measure(halt, target, began)
+    _measure(halt, began)
     return halt
 
 
-def _measure(halt: Halt, target: Target, began: float) -> None:
-    """How long it took and which call was the last: after the commit, so that nobody waits for the measuring. The halt
-    stands whether or not this is written.
-    """
+def _target_to_halt(actor: Actor, scope_type: str, reference: str, environment: str) -> Target:
+    """Raises NotFound for what the actor may not see and NotAllowed for what they may not halt."""
+    target = target_for(actor, scope_type=scope_type, reference=reference, environment=environment)
+    if not may_place(actor, target):
+        raise NotAllowed("halt.not_allowed", f"Only an operator may halt {target.name}.")
+    return target
+
+
+def _measure(halt: Halt, began: float) -> None:
+    """How long it took, which only the commit ends. The halt stands whether or not this is written."""
     halt.time_to_stop_ms = round((time.monotonic() - began) * 1000)
-    halt.last_admitted_at = above().last_admitted(target, halt.environment)
-    halt.save(update_fields=["time_to_stop_ms", "last_admitted_at"])
+    change(Halt, {"time_to_stop_ms": halt.time_to_stop_ms}, id=halt.id)
 
 
 def may_place(actor: Actor, target: Target) -> bool:
