@@ -179,7 +179,7 @@ def answer_words(verdict: Verdict) -> str:
 
 def chain_text(obligations: Obligations) -> str:
     """The stages as `@approval` writes them."""
-    return ", ".join(f"{bench.team}:{bench.quorum}" for stage in obligations.stages)
+    return ", ".join(f"{stage.team}:{stage.quorum}" for stage in obligations.stages)
 
 
 def _difference(expect: Mapping[str, Any], verdict: Verdict) -> str:
