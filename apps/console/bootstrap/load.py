@@ -204,8 +204,8 @@ def _load_policies(document: Entry, actor: Actor, made: Made) -> None:
 
 
 def _may_release(policy: Entry, environment: str, actor: Actor, made: Made) -> bool:
-    """False where people have released through a review since: then they change it, and nobody else. And where this very
-    content was in force once and someone has put another in its place.
+    """False where people have released through a review since, which then is the only way; and where this very content
+    was in force once and someone has put another in its place.
     """
     active = ActiveRelease.objects.filter(policy_set__slug=policy["set"], environment=environment).first()
     if active is None or active.activated_by == actor.key:
