@@ -33,6 +33,7 @@ class Crowd:
         self.size = 0
         assert self.scene.endpoint
         assert self.scene.tried == 2
+        assert self.scene.policy_review
         ConnectorEndpoint.objects.create(
             connector=Connector.objects.get(slug="erp"), environment="staging", base_url="http://127.0.0.1:9"
         )
