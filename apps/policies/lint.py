@@ -16,13 +16,23 @@ from apps.policies.sentences import MINOR
 from apps.policies.verdicts import ToolFacts
 
 Severity = Literal["error", "warning"]
+Code = Literal[
+    "unreachable",
+    "shadowed",
+    "missing-currency",
+    "overlap",
+    "unused-parameter",
+    "irreversible-alone",
+    "no-expiry",
+    "self-approval",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`line` counts from 1 and is 0 for a parameter."""
 
-    code: str
+    code: Code
     severity: Severity
     line: int
     policy: str
@@ -142,9 +152,9 @@ def _may_share_a_caller(first: ReadPolicy, second: ReadPolicy) -> bool:
     return len(kinds) > 1 or kinds == {"Team"} or one["entity"]["id"] == two["entity"]["id"]
 
 
-def _error(code: str, policy: ReadPolicy, sentence: str) -> Finding:
+def _error(code: Code, policy: ReadPolicy, sentence: str) -> Finding:
     return Finding(code, "error", policy.line, policy.id, sentence)
 
 
-def _warning(code: str, policy: ReadPolicy, sentence: str) -> Finding:
+def _warning(code: Code, policy: ReadPolicy, sentence: str) -> Finding:
     return Finding(code, "warning", policy.line, policy.id, sentence)
