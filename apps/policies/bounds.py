@@ -5,13 +5,13 @@ each other never apply together. What is not understood is left out, which is sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from apps.policies.expressions import Expression, written
 from apps.policies.parameters import Parameters
-from apps.policies.reading import ReadPolicy, path_of
+from apps.policies.reading import Conjuncts, ReadPolicy, path_of
 
 LEAST, MOST = -(2**63), 2**63 - 1
 Path = tuple[str, ...]
@@ -122,10 +122,10 @@ def comparison_of(node: Expression, parameters: Parameters) -> Comparison | None
     return None
 
 
-def facts_of(policy: ReadPolicy, parameters: Parameters) -> Facts:
-    """What certainly holds of every call the policy applies to, its head aside."""
+def facts_of(conjuncts: Conjuncts, parameters: Parameters) -> Facts:
+    """What certainly holds where all of these do."""
     facts = Facts()
-    for node, holds in policy.conjuncts:
+    for node, holds in conjuncts:
         if node in ({"Value": True}, {"Value": False}):
             facts.is_impossible |= node["Value"] is not holds
             continue
@@ -135,11 +135,33 @@ def facts_of(policy: ReadPolicy, parameters: Parameters) -> Facts:
     return facts
 
 
+def possible(policy: ReadPolicy, parameters: Parameters) -> tuple[Facts, ...]:
+    """What holds of the calls it applies to, its head aside, one for each way in which it can come to apply. None: it
+    never applies.
+    """
+    found = (facts_of(conjuncts, parameters) for conjuncts in policy.alternatives)
+    return tuple(facts for facts in found if not facts.holds_never())
+
+
+def are_apart(one: Iterable[Facts], other: Iterable[Facts]) -> bool:
+    """Whether no call meets both, whichever way."""
+    others = tuple(other)
+    return all(first.excludes(second) for first in one for second in others)
+
+
 def is_covered(policy: ReadPolicy, by: ReadPolicy, parameters: Parameters) -> bool:
     """Whether `by` certainly applies to every call that `policy` applies to, as far as their conditions go."""
-    facts = facts_of(policy, parameters)
-    said = {(written(node), holds) for node, holds in policy.conjuncts}
-    for node, holds in by.conjuncts:
+    return all(
+        any(_is_implied(wanted, conjuncts, parameters) for wanted in by.alternatives)
+        for conjuncts in policy.alternatives
+        if not facts_of(conjuncts, parameters).holds_never()
+    )
+
+
+def _is_implied(wanted: Conjuncts, given: Conjuncts, parameters: Parameters) -> bool:
+    facts = facts_of(given, parameters)
+    said = {(written(node), holds) for node, holds in given}
+    for node, holds in wanted:
         if (written(node), holds) in said or node == {"Value": holds}:
             continue
         comparison = comparison_of(node, parameters)

@@ -143,15 +143,13 @@ def boundary_cases(text: str, parameters: Mapping[str, Any], bench: Bench) -> li
     loaded = _loaded(text, parameters)
     made: dict[str, dict[str, Any]] = {}
     for policy in read.policies:
-        compared = [
-            comparison
-            for node, _ in policy.conjuncts
-            if (comparison := comparison_of(node, read.parameters)) is not None
-        ]
-        currencies = sorted(facts_of(policy, read.parameters).texts.get(CURRENCY, frozenset()))
-        for case in _around(policy, compared, currencies, bench):
-            if case["name"] not in made and len(made) < MOST_GENERATED:
-                made[case["name"]] = case | {"expect": _expectation(case, loaded, bench)}
+        for conjuncts in policy.alternatives:
+            found = (comparison_of(node, read.parameters) for node, _ in conjuncts)
+            compared = [comparison for comparison in found if comparison is not None]
+            currencies = sorted(facts_of(conjuncts, read.parameters).texts.get(CURRENCY, frozenset()))
+            for case in _around(policy, compared, currencies, bench):
+                if case["name"] not in made and len(made) < MOST_GENERATED:
+                    made[case["name"]] = case | {"expect": _expectation(case, loaded, bench)}
     return list(made.values())
 
 

@@ -152,7 +152,7 @@ def _card(request: ReleaseRequest, change: Difference) -> dict[str, Any]:
             ["In place of", f"version {request.replaces.version}" if request.replaces else "nothing: it is the first"],
             *_tried(request),
             ["Calls that wait for people", request.get_in_flight_display()],
-            ["Test cases", f"{len(requested_content(request).cases)}, all as expected"],
+            ["Test cases", f"{count}, all as expected" if (count := len(requested_content(request).cases)) else "none"],
         ],
         "why": [{"says": "Policies are changed by two people", "ref": "policy-release@1", "set": "built in"}],
         "evidence": [],

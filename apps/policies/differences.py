@@ -34,6 +34,10 @@ class Field:
     before: str
     after: str
 
+    @property
+    def change(self) -> Change:
+        return "added" if not self.before else "changed" if self.after else "removed"
+
 
 @dataclass(frozen=True, slots=True)
 class RuleChange:
@@ -89,8 +93,9 @@ class Difference:
         for change in ("changed", "added", "removed"):
             count = sum(rule.change == change for rule in self.rules)
             said += [f"{change} {count} rule{'' if count == 1 else 's'}"] if count else []
-        count = len(self.parameters)
-        said += [f"changed {count} parameter{'' if count == 1 else 's'}"] if count else []
+        for change in ("changed", "added", "removed"):
+            count = sum(field.change == change for field in self.parameters)
+            said += [f"{change} {count} parameter{'' if count == 1 else 's'}"] if count else []
         if not said and not self.is_empty:
             return "changed the text alone"
         return ", ".join(said) or "changed nothing"

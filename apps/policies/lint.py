@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from apps.policies.bounds import facts_of, is_covered
+from apps.policies.bounds import are_apart, is_covered, possible
 from apps.policies.cedar_text import TextError
 from apps.policies.reading import ReadPolicy, ReadSet, parameters_in, paths_in, read_set, scope_text
 from apps.policies.sentences import MINOR
@@ -72,7 +72,7 @@ def findings_of(text: str, parameters: Any, around: Surroundings) -> tuple[Findi
 
 
 def _of_one(policy: ReadPolicy, read: ReadSet, around: Surroundings) -> Iterator[Finding]:
-    if facts_of(policy, read.parameters).holds_never():
+    if not possible(policy, read.parameters):
         yield _error("unreachable", policy, "This can never apply: its conditions contradict each other.")
     if _misses_currency(policy):
         sentence = "It compares an amount and asks for no currency: 50 is not 50 in another currency."
@@ -130,12 +130,12 @@ def _overlapping(read: ReadSet, tools: Sequence[ToolFacts]) -> Iterator[Finding]
     that is allowed, and seldom meant between two that both ask.
     """
     permits = [policy for policy in read.policies if policy.effect == "permit"]
-    facts = {policy.id: facts_of(policy, read.parameters) for policy in permits}
+    facts = {policy.id: possible(policy, read.parameters) for policy in permits}
     for first, second in combinations(permits, 2):
         if first.demand == second.demand or not _may_share_a_caller(first, second):
             continue
         shared = [tool.name for tool in first.tools(tools) if second.covers(tool)]
-        if shared and not facts[first.id].excludes(facts[second.id]):
+        if shared and not are_apart(facts[first.id], facts[second.id]):
             sentence = (
                 f"“{first.id}” may apply to the same call of {shared[0]} and asks for other people: "
                 "then both are met at once."

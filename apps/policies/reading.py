@@ -19,6 +19,9 @@ from apps.policies.schema import action_groups
 from apps.policies.verdicts import ToolFacts
 
 Scope = Mapping[str, Any]
+Conjuncts = tuple[tuple[Expression, bool], ...]
+
+MOST_ALTERNATIVES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,22 @@ class ReadPolicy:
         }
 
     @cached_property
-    def conjuncts(self) -> tuple[tuple[Expression, bool], ...]:
+    def conjuncts(self) -> Conjuncts:
         """What all has to hold for it to apply: (expression, True) where it must be true, (…, False) where false."""
         found: list[tuple[Expression, bool]] = []
         for condition in self.conditions:
             found += _all_of(condition.body, condition.kind == "when")
         return tuple(found)
+
+    @cached_property
+    def alternatives(self) -> tuple[Conjuncts, ...]:
+        """The ways in which it can come to apply, each a row of things that all have to hold. What makes too many of
+        them is one way, in which less is understood.
+        """
+        found: list[Conjuncts] = [()]
+        for node, holds in self.conjuncts:
+            found = _crossed(found, alternatives_of(node, holds))
+        return tuple(found) if len(found) <= MOST_ALTERNATIVES else (self.conjuncts,)
 
     def covers(self, tool: ToolFacts) -> bool:
         """Whether its head lets it speak of this tool."""
@@ -220,6 +233,26 @@ def _all_of(node: Expression, holds: bool) -> Iterator[tuple[Expression, bool]]:
         yield from _all_of(node[form]["right"], holds)
         return
     yield node, holds
+
+
+def alternatives_of(node: Expression, holds: bool) -> list[Conjuncts]:
+    """`a && (b || c)` that must hold is `a && b` or `a && c`."""
+    if "!" in node:
+        return alternatives_of(node["!"]["arg"], not holds)
+    either, both = ("||", "&&") if holds else ("&&", "||")
+    if either in node:
+        found = alternatives_of(node[either]["left"], holds) + alternatives_of(node[either]["right"], holds)
+    elif both in node:
+        left, right = node[both]["left"], node[both]["right"]
+        found = _crossed(alternatives_of(left, holds), alternatives_of(right, holds))
+    else:
+        return [((node, holds),)]
+    return found if len(found) <= MOST_ALTERNATIVES else [((node, holds),)]
+
+
+def _crossed(one: list[Conjuncts], two: list[Conjuncts]) -> list[Conjuncts]:
+    """Each of the one with each of the other; too many are cut off where they are counted."""
+    return [first + second for first in one[: MOST_ALTERNATIVES + 1] for second in two[: MOST_ALTERNATIVES + 1]]
 
 
 def _names_one_of(scope: Scope, known: set[tuple[str, str]]) -> bool:

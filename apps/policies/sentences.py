@@ -11,7 +11,16 @@ from apps.core.money import format_money
 from apps.policies.bounds import OPPOSITE, Comparison, comparison_of, operand_of
 from apps.policies.expressions import Expression, written
 from apps.policies.parameters import Parameters
-from apps.policies.reading import Condition, ReadPolicy, ReadSet, path_of, paths_in, scope_entities, scope_text
+from apps.policies.reading import (
+    Condition,
+    ReadPolicy,
+    ReadSet,
+    alternatives_of,
+    path_of,
+    paths_in,
+    scope_entities,
+    scope_text,
+)
 from apps.policies.verdicts import ToolFacts
 from apps.policies.wording import demand_words, duration_words, listed, number_words, parameter_words, tool_words
 
@@ -53,6 +62,19 @@ class _Amount:
     bounds: list[Comparison] = field(default_factory=list)
     currencies: list[str] = field(default_factory=list)
 
+    def takes(self, node: Expression, parameters: Parameters) -> bool:
+        """Add what the node says of the money; False where that is nothing."""
+        comparison = comparison_of(node, parameters)
+        if comparison is None:
+            return False
+        if comparison.path == MINOR and isinstance(comparison.operand.value, int):
+            self.bounds = sorted([*self.bounds, comparison], key=lambda bound: bound.operator in ("<", "<="))
+            return True
+        if comparison.path == CURRENCY and comparison.operator == "==":
+            self.currencies.append(str(comparison.operand.value))
+            return True
+        return False
+
     def words(self) -> str:
         one = self.currencies[0] if len(set(self.currencies)) == 1 else ""
         said = [f"{_COMPARED[bound.operator]} {self._value(bound, one)}" for bound in self.bounds]
@@ -75,11 +97,12 @@ def sentences_of(read: ReadSet, setting: Setting) -> dict[str, str]:
 def sentence_of(policy: ReadPolicy, read: ReadSet, setting: Setting) -> str:
     """“Credit memos over €500.00 need one of finance-approvers within 8 hours.”"""
     subject, is_plural = _subject(policy, setting.tools)
-    amount, phrases = _conditions(policy, read.parameters)
+    amounts, phrases = _conditions(policy, read.parameters)
+    amount = " or".join(amount.words() for amount in amounts)
     where = f" where {listed(phrases)}" if phrases else ""
     unless = _unless(policy, read)
     verdict = _verdict(policy, setting.tools, is_plural=is_plural)
-    said = f"{subject}{_place(policy)}{amount.words()}{_who(policy, setting.process)}{where} {verdict}{unless}"
+    said = f"{subject}{_place(policy)}{amount}{_who(policy, setting.process)}{where} {verdict}{unless}"
     return f"{said[:1].upper()}{said[1:]}{_with(policy, read, said)}."
 
 
@@ -132,21 +155,31 @@ def _verdict(policy: ReadPolicy, tools: tuple[ToolFacts, ...], *, is_plural: boo
     return f"{need} nobody" if covered else f"{are} allowed"
 
 
-def _conditions(policy: ReadPolicy, parameters: Parameters) -> tuple[_Amount, list[str]]:
-    """What the `when`s say, the amount apart."""
-    amount, phrases = _Amount(), list[str]()
+def _conditions(policy: ReadPolicy, parameters: Parameters) -> tuple[list[_Amount], list[str]]:
+    """What the `when`s say, the amount apart; several amounts are alternatives."""
+    amount, either, phrases = _Amount(), list[_Amount](), list[str]()
     whens = [condition for condition in policy.conditions if condition.kind == "when"]
     nodes = [node for condition in whens for node in _all(condition.body)]
+    has_amount = any(_Amount().takes(node, parameters) for node in nodes)
     for node in nodes:
-        comparison = comparison_of(node, parameters)
-        if comparison is not None and comparison.path == MINOR and isinstance(comparison.operand.value, int):
-            amount.bounds.append(comparison)
-        elif comparison is not None and comparison.path == CURRENCY and comparison.operator == "==":
-            amount.currencies.append(str(comparison.operand.value))
+        if amount.takes(node, parameters):
+            continue
+        if "||" in node and not has_amount and not either and (several := _amounts_of(node, parameters)):
+            either = several
         elif not _is_only_presence(node, nodes) and node != {"Value": True}:
             phrases.append(_phrase(node, parameters))
-    amount.bounds.sort(key=lambda bound: bound.operator in ("<", "<="))
-    return amount, phrases
+    return either or [amount], phrases
+
+
+def _amounts_of(node: Expression, parameters: Parameters) -> list[_Amount]:
+    """The amounts between which it leaves the choice; none where it says anything else besides."""
+    found = []
+    for conjuncts in alternatives_of(node, True):
+        amount = _Amount()
+        if not all(holds and amount.takes(each, parameters) for each, holds in conjuncts):
+            return []
+        found.append(amount)
+    return found
 
 
 def _all(node: Expression) -> list[Expression]:

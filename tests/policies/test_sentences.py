@@ -80,6 +80,16 @@ def test_what_no_sentence_says_stands_as_it_is_written(when):
     assert f"`{written(node)}`" in sentence
 
 
+def test_amounts_in_several_currencies_are_alternatives():
+    when = (
+        '(context.money.currency == "EUR" && context.money.minor > 3000 && context.money.minor <= 500000)'
+        ' || (context.money.currency == "USD" && context.money.minor > 4000)'
+    )
+    assert " over €30.00 and up to €5,000.00 or over $40.00 is " in said(permit(f"({when})"))
+    assert "`" in said(permit(f"({when} || context.run.calls > 3)"))
+    assert "`" in said(permit(f'({when}) && context.money.currency == "EUR"'))
+
+
 def test_a_parameter_in_a_condition_shown_as_written_is_shown_with_its_value():
     parameters = {"most": {"type": "long", "value": 1500}}
     assert said(forbid("context.run.calls * 2 > context.params.most"), parameters) == (
