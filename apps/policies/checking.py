@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +15,18 @@ from apps.policies.validation import Known, Problem, problems_of
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a set stands on: the names there are, the agents its cases play, the teams that build or own them."""
+    """What a set stands on: the names there are, the agents its cases play, the teams that build or own them, and what
+    tools are called.
+    """
 
     known: Known
     bench: Bench
     makers: frozenset[str]
+    titles: Mapping[str, str]
 
     @property
     def setting(self) -> Setting:
-        return Setting(self.known.tools, self.bench.process)
+        return Setting(self.known.tools, self.bench.process, self.titles)
 
 
 @dataclass(frozen=True, slots=True)

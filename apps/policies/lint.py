@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from apps.policies.bounds import are_apart, is_covered, possible
+from apps.policies.bounds import are_apart, facts_of, is_covered, possible
 from apps.policies.cedar_text import TextError
-from apps.policies.reading import ReadPolicy, ReadSet, parameters_in, paths_in, read_set, scope_text
+from apps.policies.expressions import Expression
+from apps.policies.parameters import Parameters
+from apps.policies.reading import ReadPolicy, ReadSet, alternatives_of, parameters_in, paths_in, read_set, scope_text
 from apps.policies.sentences import MINOR
 from apps.policies.verdicts import ToolFacts
 
@@ -74,6 +76,8 @@ def findings_of(text: str, parameters: Any, around: Surroundings) -> tuple[Findi
 def _of_one(policy: ReadPolicy, read: ReadSet, around: Surroundings) -> Iterator[Finding]:
     if not possible(policy, read.parameters):
         yield _error("unreachable", policy, "This can never apply: its conditions contradict each other.")
+    elif _has_dead_side(policy, read.parameters):
+        yield _error("unreachable", policy, "One side of an “or” in it contradicts itself, so that side never applies.")
     if _misses_currency(policy):
         sentence = "It compares an amount and asks for no currency: 50 is not 50 in another currency."
         yield (_error if policy.effect == "permit" else _warning)("missing-currency", policy, sentence)
@@ -89,6 +93,19 @@ def _of_one(policy: ReadPolicy, read: ReadSet, around: Surroundings) -> Iterator
     if own:
         sentence = f"{', '.join(own)} may approve what agents of their own making ask for."
         yield _warning("self-approval", policy, sentence)
+
+
+def _has_dead_side(policy: ReadPolicy, parameters: Parameters) -> bool:
+    """Of `a || b` that must hold, one by itself never does."""
+    sides = (alternatives_of(side, True) for node, holds in policy.conjuncts if holds for side in _sides(node))
+    return any(len(ways) == 1 and facts_of(ways[0], parameters).holds_never() for ways in sides)
+
+
+def _sides(node: Expression) -> list[Expression]:
+    if "||" not in node:
+        return []
+    found = [_sides(each) or [each] for each in (node["||"]["left"], node["||"]["right"])]
+    return [side for sides in found for side in sides]
 
 
 def _misses_currency(policy: ReadPolicy) -> bool:

@@ -118,7 +118,8 @@ def ground_of(policy_set: PolicySet) -> Ground:
         owners={process.slug: process.owner_team.slug for process in processes},
         process=policy_set.process.slug if policy_set.process else "",
     )
-    return Ground(known, bench, frozenset(team.slug for agent in own for team in (agent.owner_team, agent.built_by)))
+    makers = frozenset(team.slug for agent in own for team in (agent.owner_team, agent.built_by))
+    return Ground(known, bench, makers, dict(Tool.objects.values_list("name", "title")))
 
 
 def sets_visible_to(actor: Actor) -> QuerySet[PolicySet]:

@@ -47,12 +47,13 @@ _NAMED = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a sentence is said in front of: the tools there are, and the process whose set it is, which goes without
-    saying in it.
+    """What a sentence is said in front of: the tools there are with their titles, and the process whose set it is,
+    which goes without saying in it.
     """
 
     tools: tuple[ToolFacts, ...] = ()
     process: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ def sentences_of(read: ReadSet, setting: Setting) -> dict[str, str]:
 
 def sentence_of(policy: ReadPolicy, read: ReadSet, setting: Setting) -> str:
     """“Credit memos over €500.00 need one of finance-approvers within 8 hours.”"""
-    subject, is_plural = _subject(policy, setting.tools)
+    subject, is_plural = _subject(policy, setting)
     amounts, phrases = _conditions(policy, read.parameters)
     amount = " or".join(amount.words() for amount in amounts)
     where = f" where {listed(phrases)}" if phrases else ""
@@ -106,14 +107,16 @@ def sentence_of(policy: ReadPolicy, read: ReadSet, setting: Setting) -> str:
     return f"{said[:1].upper()}{said[1:]}{_with(policy, read, said)}."
 
 
-def _subject(policy: ReadPolicy, tools: tuple[ToolFacts, ...]) -> tuple[str, bool]:
+def _subject(policy: ReadPolicy, setting: Setting) -> tuple[str, bool]:
     named = [name for kind, name in scope_entities(policy.action) if kind == "Action"]
     if policy.action["op"] not in ("==", "in", "All") or (policy.action["op"] != "All" and not named):
         return f"Acts {scope_text(policy.action)}", True
     if not named:
         return "Any act", False
-    others = [tool.name for tool in tools if tool.effect != "read"]
-    words = [_GROUPS[name] if name in _GROUPS else tool_words(name, others) for name in named]
+    others = [tool.name for tool in setting.tools if tool.effect != "read"]
+    words = [
+        _GROUPS[name] if name in _GROUPS else tool_words(name, setting.titles.get(name, ""), others) for name in named
+    ]
     first, *rest = words
     return listed([first[0], *(_lowered(word) for word, _ in rest)]), bool(rest) or first[1]
 

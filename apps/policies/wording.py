@@ -51,15 +51,15 @@ def listed(words: Iterable[str], conjunction: str = "and") -> str:
     return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
-def tool_words(name: str, others: Iterable[str] = ()) -> tuple[str, bool]:
-    """How a tool is spoken of, and whether in the plural: “Credit memos” for the only tool that has to do with credit
-    memos and makes them, “erp.write_off” for any other.
+def tool_words(name: str, title: str, others: Iterable[str]) -> tuple[str, bool]:
+    """How a tool is spoken of, and whether in the plural: “Credit memos” for the only tool that changes credit memos
+    and makes them, by its title for any other.
     """
     verb, _, thing = name.rpartition(".")[2].partition("_")
     things = [other.rpartition(".")[2].partition("_")[2] for other in others if other != name]
     if verb in _MAKES and thing and thing not in things:
         return _plural(thing.replace("_", " ")).capitalize(), True
-    return f"“{name}”", False
+    return f"“{title or name}”", False
 
 
 def parameter_words(stored: Any) -> str:

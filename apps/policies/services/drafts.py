@@ -22,17 +22,15 @@ from apps.policies.models import DraftState, DraftVersion, PolicyDraft, PolicyRe
 from apps.policies.queries import (
     content_of,
     draft_for,
-    known_to_registry,
+    ground_of,
     present_release,
     release_for,
     require_writer,
     set_for,
     version_of,
 )
-from apps.policies.sentences import Setting
 from apps.policies.services.publishing import own_set
 from apps.policies.telling import content_digest, record_draft
-from apps.registry.models import Process
 from apps.registry.queries import processes_visible_to
 
 MAX_MESSAGE_LENGTH = 300
@@ -171,7 +169,7 @@ def _same_version(draft: PolicyDraft, version: int) -> None:
 def _stale(draft: PolicyDraft, began: DraftContent, mine: DraftContent) -> Conflict:
     present = version_of(draft)
     theirs = content_of(present)
-    setting = Setting(known_to_registry().tools, _slug(draft.policy_set.process))
+    setting = ground_of(draft.policy_set).setting
     changed = difference(Content(began.text, began.parameters), Content(theirs.text, theirs.parameters), setting)
     merged = merge(began, mine, theirs)
     return Conflict(
@@ -187,10 +185,6 @@ def _stale(draft: PolicyDraft, began: DraftContent, mine: DraftContent) -> Confl
             "clashes": [{"kind": clash.kind, "name": clash.name} for clash in merged.clashes],
         },
     )
-
-
-def _slug(process: Process | None) -> str:
-    return process.slug if process else ""
 
 
 def _next(draft: PolicyDraft, content: DraftContent, actor: Actor) -> None:
