@@ -16,10 +16,12 @@ MOST = 2**53 - 1
 
 
 class ParameterForm(forms.Form):
-    """The thresholds of a set. A money parameter is an amount in its currency, a duration a number of a unit."""
+    """The thresholds of a set. A money parameter is an amount in its currency, a duration a number of a unit. Names are
+    sent as `parameter-NAME`, so that none meets a field of the page.
+    """
 
     def __init__(self, data: Any = None, *, parameters: Mapping[str, Any], teams: list[tuple[str, str]]) -> None:
-        super().__init__(data, auto_id="parameter_%s")
+        super().__init__(data, auto_id="%s", prefix="parameter")
         self.stored = parameters
         for name, stored in sorted(parameters.items()):
             if isinstance(stored, Mapping):

@@ -15,6 +15,8 @@ from apps.policies.wording import parameter_words
 Change = Literal["added", "removed", "changed", "same"]
 # Lines around a change that are shown with it.
 CONTEXT_LINES = 2
+# Beyond, lines that stand everywhere are no anchors: comparing them all takes minutes.
+MOST_LINES_EXACT = 2_000
 _SCOPES = ("principal", "action", "resource")
 
 
@@ -191,7 +193,8 @@ def _meant(stored: Any) -> Any:
 def _text(before: str, after: str) -> tuple[Piece, ...]:
     old, new = before.splitlines(), after.splitlines()
     pieces: list[Piece] = []
-    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    is_long = max(len(old), len(new)) > MOST_LINES_EXACT
+    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=is_long).get_opcodes():
         if kind == "equal":
             kept = [Line("kept", old[i1 + n], i1 + n + 1, j1 + n + 1) for n in range(i2 - i1)]
             pieces += _folded(kept, is_first=i1 == 0 and j1 == 0, is_last=i2 == len(old) and j2 == len(new))

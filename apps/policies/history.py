@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 
 from apps.accounts.models import User
 from apps.approvals.models import Verdict, Vote
-from apps.core.actor import Actor
+from apps.core.actor import Actor, system_actor
 from apps.core.errors import NotFound
 from apps.core.ids import parse_uuid
 from apps.core.memory import BoundedCache
@@ -124,7 +124,8 @@ def names_of(keys: Collection[str]) -> dict[str, str]:
     ids = {key: parse_uuid(key.removeprefix("person:")) for key in keys if key.startswith("person:")}
     people = User.objects.in_bulk([user_id for user_id in ids.values() if user_id])
     found = {key: people.get(user_id) for key, user_id in ids.items() if user_id}
-    return {key: str(found.get(key) or key.removeprefix("system:")) for key in keys}
+    jobs = {key: system_actor(key.removeprefix("system:")).name for key in keys if key.startswith("system:")}
+    return {key: str(found.get(key) or jobs.get(key) or key) for key in keys}
 
 
 def open_work(policy_set: PolicySet) -> tuple[list[PolicyDraft], list[ReleaseRequest]]:

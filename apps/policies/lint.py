@@ -27,7 +27,10 @@ Code = Literal[
     "irreversible-alone",
     "no-expiry",
     "self-approval",
+    "not-compared",
 ]
+# Each is compared with each: 500 take a second, and no more.
+MOST_COMPARED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,12 @@ def findings_of(text: str, parameters: Any, around: Surroundings) -> tuple[Findi
         return ()
     found = [finding for policy in read.policies for finding in _of_one(policy, read, around)]
     found += _unused(read)
-    found += _shadowed(read, around.tools)
-    found += _overlapping(read, around.tools)
+    if len(read.policies) > MOST_COMPARED:
+        sentence = f"These are more than {MOST_COMPARED} rules; they were not compared with each other."
+        found.append(Finding("not-compared", "warning", 0, "", sentence))
+    else:
+        found += _shadowed(read, around.tools)
+        found += _overlapping(read, around.tools)
     return tuple(sorted(found, key=lambda finding: (finding.line, finding.code)))
 
 

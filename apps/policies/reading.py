@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from cedarpy import format_policies, policies_to_json_str
@@ -118,6 +118,8 @@ def read_set(text: str, parameters: Any) -> ReadSet:
     )
 
 
+# The same few texts are read again and again: what decides, and what somebody is writing.
+@lru_cache(maxsize=32)
 def read_policies(text: str) -> tuple[ReadPolicy, ...]:
     """Raises TextError for a text that Cedar cannot parse."""
     parts = statements(text)
@@ -132,6 +134,7 @@ def read_policies(text: str) -> tuple[ReadPolicy, ...]:
     return tuple(_read(text, parts[position], found[position]) for position in sorted(found))
 
 
+@lru_cache(maxsize=32)
 def canonical_text(text: str) -> str:
     """The text in one layout, whoever wrote it, its remarks kept. What cannot be parsed stays as it is."""
     try:

@@ -392,7 +392,7 @@ RULE = {
 }
 LIFT = {"reason": "Found and fixed"}
 SEND = {"version": 2, "environment": "production", "in_flight": "recheck", "message": "Fewer questions"}
-SAVE = {"version": 2, "credit_alone": "760.00", "credit_cfo": "5000.00"}
+SAVE = {"version": 2, "parameter-credit_alone": "760.00", "parameter-credit_cfo": "5000.00"}
 
 
 def _promote(scene: Scene) -> dict[str, str]:

@@ -15,10 +15,13 @@ def limit(value: str, name: str = "credit_alone") -> dict[str, Any]:
     return {**PARAMETERS, name: {**PARAMETERS[name], "value": value}}
 
 
-def raised(value: str = "750.00", who: str = "priya", **content: Any) -> PolicyDraft:
+def raised(
+    value: str = "750.00", who: str = "priya", parameters_too: dict[str, Any] | None = None, **content: Any
+) -> PolicyDraft:
     """A draft in which agents may post more alone."""
     draft = services.start_draft(actor=actor(who), policy_set=SET, message="Fewer questions")
-    return services.save_draft(actor=actor(who), draft_id=draft.id, version=1, parameters=limit(value), **content)
+    parameters = limit(value) | (parameters_too or {})
+    return services.save_draft(actor=actor(who), draft_id=draft.id, version=1, parameters=parameters, **content)
 
 
 def sent(draft: PolicyDraft, who: str = "priya", environment: str = "production", **more: Any) -> ReleaseRequest:

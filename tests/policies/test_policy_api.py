@@ -54,7 +54,10 @@ def test_versions_and_differences_are_read(api):
     [*_, own] = chen.get("/api/v1/policies").json()["items"]
     assert (own["set"], own["live"]) == (SET, {"production": 2})
     versions = chen.get(f"/api/v1/policies/{SET}/versions").json()["items"]
-    assert [(each["version"], each["author"]) for each in versions] == [(2, "Priya Nair"), (1, "bootstrap")]
+    assert [(each["version"], each["author"]) for each in versions] == [
+        (2, "Priya Nair"),
+        (1, "Mesh Console (bootstrap)"),
+    ]
     found = chen.get(f"/api/v1/policies/{SET}/versions/2").json()
     assert found["sentences"][1] == {
         "id": "credit-alone", "sentence": "Credit memos up to €750.00 need nobody.", "line": 5,
