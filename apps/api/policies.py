@@ -18,16 +18,25 @@ from apps.policies import services
 from apps.policies.cases import boundary_cases
 from apps.policies.checking import check
 from apps.policies.differences import Content, difference
-from apps.policies.history import names_of, set_rows, setting_of, side_of, spoken
+from apps.policies.history import names_of, rows_of, setting_of, side_of, spoken
 from apps.policies.models import InFlight, PolicyDraft, PolicyRelease, ReleaseRequest
-from apps.policies.queries import content_of, draft_for, ground_of, release_for, request_for, set_for, version_of
+from apps.policies.queries import (
+    content_of,
+    draft_for,
+    ground_of,
+    release_for,
+    request_for,
+    set_for,
+    sets_visible_to,
+    version_of,
+)
 
 MOST_VERSION = 2**31 - 1
 
 
 class StartSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=MOST_VERSION)
-    message = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    message = serializers.CharField(max_length=300, allow_blank=True)
 
 
 class SaveSerializer(serializers.Serializer[Any]):
@@ -59,20 +68,28 @@ class SendSerializer(AskSerializer, SeenSerializer):
 class PolicySets(APIView):
     """The sets one may see, with what of each decides where."""
 
-    @extend_schema(operation_id="policy_set_list", responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(
+        operation_id="policy_set_list",
+        responses={200: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+    )
     def get(self, request: Request) -> Response:
         person_of(request)
+        given = request.query_params
+        sets = sets_visible_to(actor_of(request))
+        page = page_of(sets, cursor=given.get("cursor"), size=page_size(given.get("limit")))
         items = [
             {
+                "id": str(row.policy_set.id),
                 "set": row.policy_set.slug,
                 "process": row.policy_set.process.slug if row.policy_set.process else None,
                 "live": {active.environment: active.release.version for active in row.live},
                 "drafts": row.draft_count,
                 "in_review": row.review_count,
             }
-            for row in set_rows(actor_of(request))
+            for row in rows_of(page.items)
         ]
-        return Response({"items": items, "next": None})
+        return Response({"items": items, "next": page.next})
 
 
 class PolicyVersions(APIView):
@@ -83,10 +100,10 @@ class PolicyVersions(APIView):
         responses={200: OpenApiTypes.OBJECT},
         parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
     )
-    def get(self, request: Request, slug: str) -> Response:
+    def get(self, request: Request, policy_set: str) -> Response:
         person_of(request)
         given = request.query_params
-        releases = set_for(actor_of(request), slug).releases.select_related("policy_set", "source")
+        releases = set_for(actor_of(request), policy_set).releases.select_related("policy_set", "source")
         size = page_size(given.get("limit"))
         page = page_of(releases, cursor=given.get("cursor"), size=size, order=("-version",))
         names = names_of({release.released_by for release in page.items})
@@ -98,9 +115,9 @@ class PolicyVersion(APIView):
     """One version, whole, with the sentence of each rule."""
 
     @extend_schema(operation_id="policy_version_read", responses={200: OpenApiTypes.OBJECT})
-    def get(self, request: Request, slug: str, version: int) -> Response:
+    def get(self, request: Request, policy_set: str, version: int) -> Response:
         person_of(request)
-        found = set_for(actor_of(request), slug)
+        found = set_for(actor_of(request), policy_set)
         release = release_for(found, version)
         content = content_of(release)
         return Response(
@@ -122,10 +139,10 @@ class PolicyDiff(APIView):
         responses={200: OpenApiTypes.OBJECT},
         parameters=[OpenApiParameter("from", str), OpenApiParameter("to", str)],
     )
-    def get(self, request: Request, slug: str) -> Response:
+    def get(self, request: Request, policy_set: str) -> Response:
         person_of(request)
         actor = actor_of(request)
-        found = set_for(actor, slug)
+        found = set_for(actor, policy_set)
         names = [request.query_params.get(name, "") for name in ("from", "to")]
         if not all(names):
             raise Invalid("policy.bad_diff", "Name both versions: from and to.")
@@ -140,11 +157,11 @@ class PolicyDrafts(APIView):
     """Begin a draft from a version, or from what decides in production."""
 
     @extend_schema(operation_id="policy_draft_start", request=StartSerializer, responses={201: OpenApiTypes.OBJECT})
-    def post(self, request: Request, slug: str) -> Response:
+    def post(self, request: Request, policy_set: str) -> Response:
         person_of(request)
         body = StartSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        draft = services.start_draft(actor=actor_of(request), policy_set=slug, **body.validated_data)
+        draft = services.start_draft(actor=actor_of(request), policy_set=policy_set, **body.validated_data)
         return Response(draft_resource(draft), status=201)
 
 
@@ -175,7 +192,7 @@ class PolicyDraftBoundaries(APIView):
         draft = draft_for(actor_of(request), draft_id)
         content = content_of(version_of(draft))
         cases = boundary_cases(content.text, content.parameters, ground_of(draft.policy_set).bench)
-        return Response({"items": cases, "next": None})
+        return Response({"cases": cases})
 
 
 class PolicyDraftRebase(APIView):
@@ -219,41 +236,41 @@ class PolicyPromote(APIView):
     """Ask that a version decides in a further environment."""
 
     @extend_schema(operation_id="policy_promote", request=AskSerializer, responses={202: OpenApiTypes.OBJECT})
-    def post(self, request: Request, slug: str, version: int) -> Response:
-        return _ask(request, slug, version, services.request_promotion)
+    def post(self, request: Request, policy_set: str, version: int) -> Response:
+        return _ask(request, policy_set, version, services.request_promotion)
 
 
 class PolicyRollBack(APIView):
     """Ask that an earlier version is released again."""
 
     @extend_schema(operation_id="policy_roll_back", request=AskSerializer, responses={202: OpenApiTypes.OBJECT})
-    def post(self, request: Request, slug: str, version: int) -> Response:
-        return _ask(request, slug, version, services.request_rollback)
+    def post(self, request: Request, policy_set: str, version: int) -> Response:
+        return _ask(request, policy_set, version, services.request_rollback)
 
 
 class PolicyReview(APIView):
     """One review: what was asked for, and what became of it."""
 
     @extend_schema(operation_id="policy_review_read", responses={200: OpenApiTypes.OBJECT})
-    def get(self, request: Request, request_id: UUID) -> Response:
+    def get(self, request: Request, review_id: UUID) -> Response:
         person_of(request)
-        return Response(review_resource(request_for(actor_of(request), request_id)))
+        return Response(review_resource(request_for(actor_of(request), review_id)))
 
 
 class PolicyReviewWithdraw(APIView):
     """Take a review back."""
 
     @extend_schema(operation_id="policy_review_withdraw", request=None, responses={200: OpenApiTypes.OBJECT})
-    def post(self, request: Request, request_id: UUID) -> Response:
+    def post(self, request: Request, review_id: UUID) -> Response:
         person_of(request)
-        return Response(review_resource(services.withdraw_request(actor=actor_of(request), request_id=request_id)))
+        return Response(review_resource(services.withdraw_request(actor=actor_of(request), request_id=review_id)))
 
 
-def _ask(request: Request, slug: str, version: int, act: Any) -> Response:
+def _ask(request: Request, policy_set: str, version: int, act: Any) -> Response:
     person_of(request)
     body = AskSerializer(data=request.data)
     body.is_valid(raise_exception=True)
-    asked = act(actor=actor_of(request), policy_set=slug, version=version, **body.validated_data)
+    asked = act(actor=actor_of(request), policy_set=policy_set, version=version, **body.validated_data)
     return Response(review_resource(asked), status=202)
 
 
@@ -301,6 +318,7 @@ def review_resource(asked: ReleaseRequest) -> dict[str, Any]:
 
 def _release(release: PolicyRelease, author: str) -> dict[str, Any]:
     return {
+        "id": str(release.id),
         "set": release.policy_set.slug,
         "version": release.version,
         "message": release.message,

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -86,15 +86,26 @@ class History:
 
 def set_rows(actor: Actor) -> list[SetRow]:
     """Every set the actor may see; the global one first."""
-    counted = sets_visible_to(actor).annotate(
-        draft_count=Count("drafts", filter=Q(drafts__state=DraftState.OPEN), distinct=True),
-        review_count=Count("requests", filter=Q(requests__state=RequestState.WAITING), distinct=True),
-    )
-    sets = sorted(counted, key=lambda found: (found.process_id is not None, found.slug))
+    return rows_of(sorted(sets_visible_to(actor), key=lambda found: (found.process_id is not None, found.slug)))
+
+
+def rows_of(sets: Sequence[PolicySet]) -> list[SetRow]:
+    """These sets, in their order, in two queries."""
+    open_drafts = Count("drafts", filter=Q(drafts__state=DraftState.OPEN), distinct=True)
+    waiting = Count("requests", filter=Q(requests__state=RequestState.WAITING), distinct=True)
+    counts = {
+        row["id"]: row
+        for row in PolicySet.objects.filter(id__in=[found.id for found in sets])
+        .annotate(draft_count=open_drafts, review_count=waiting)
+        .values("id", "draft_count", "review_count")
+    }
     live: dict[UUID, list[ActiveRelease]] = defaultdict(list)
     for row in ActiveRelease.objects.filter(policy_set__in=sets).select_related("release").order_by("environment"):
         live[row.policy_set_id].append(row)
-    return [SetRow(found, live[found.id], found.draft_count, found.review_count) for found in sets]
+    return [
+        SetRow(found, live[found.id], counts[found.id]["draft_count"], counts[found.id]["review_count"])
+        for found in sets
+    ]
 
 
 def history_of(policy_set: PolicySet, *, cursor: str | None) -> History:

@@ -28,6 +28,7 @@ OF_PEOPLE = {
     "/api/v1/approval-views",
     "/api/v1/delegations",
     "/api/v1/second-looks",
+    "/api/v1/policies",
 }
 
 

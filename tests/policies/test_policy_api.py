@@ -14,7 +14,7 @@ def test_a_limit_is_raised_by_the_api(api, writer):
     draft = priya.post(f"/api/v1/policies/{SET}/drafts", {"message": "Fewer questions"}, format="json").json()
     assert (draft["version"], draft["base"], draft["check"]["ready"]) == (1, 1, True)
     url = f"/api/v1/policy-drafts/{draft['id']}"
-    cases = priya.get(f"{url}/boundary-cases").json()["items"]
+    cases = priya.get(f"{url}/boundary-cases").json()["cases"]
     assert len(cases) == 6
     saved = priya.put(url, {"version": 1, "parameters": limit("750.00"), "cases": cases}, format="json").json()
     assert [case["name"] for case in saved["check"]["cases"] if not case["passed"]] == [
@@ -24,7 +24,7 @@ def test_a_limit_is_raised_by_the_api(api, writer):
     refused = priya.post(f"{url}/send", wanted, format="json")
     assert (refused.status_code, refused.json()["code"]) == (422, "policy.not_ready")
     assert refused.json()["errors"][0]["sentence"].startswith("erp.issue_credit_memo of €500.01: Expected")
-    cases = priya.get(f"{url}/boundary-cases").json()["items"]
+    cases = priya.get(f"{url}/boundary-cases").json()["cases"]
     priya.put(url, {"version": 2, "cases": cases}, format="json")
     answer = priya.post(f"{url}/send", {"version": 3, "environment": "production"}, format="json")
     assert answer.status_code == 202, answer.content
@@ -51,8 +51,8 @@ def test_a_stale_save_is_409_with_both(api):
 def test_versions_and_differences_are_read(api):
     released()
     chen = api("chen")
-    [*_, own] = chen.get("/api/v1/policies").json()["items"]
-    assert (own["set"], own["live"]) == (SET, {"production": 2})
+    live = {each["set"]: each["live"] for each in chen.get("/api/v1/policies").json()["items"]}
+    assert live == {SET: {"production": 2}, "global": {"production": 1}}
     versions = chen.get(f"/api/v1/policies/{SET}/versions").json()["items"]
     assert [(each["version"], each["author"]) for each in versions] == [
         (2, "Priya Nair"),

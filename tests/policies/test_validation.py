@@ -47,6 +47,9 @@ def test_the_examples_are_valid():
     assert problems("// nothing yet") == ()
 
 
+NO_TYPE = "it has no “type” out of bool, duration, long, money, string, strings, team."
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "sentence"),
     [
