@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, runs
+from apps.api import budgets, halt_rules, halts, policies, runs
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -31,6 +31,48 @@ urlpatterns = [
     path("api/v1/run-holds", budgets.RunHolds.as_view(), name="api-run-holds"),
     path("api/v1/run-holds/<uuid:hold_id>/release", budgets.RunHoldRelease.as_view(), name="api-run-hold-release"),
     path("api/v1/halts/<uuid:halt_id>/hold", halts.HaltHold.as_view(), name="api-halt-hold"),
+    path("api/v1/policies", policies.PolicySets.as_view(), name="api-policies"),
+    path("api/v1/policies/<slug:policy_set>/versions", policies.PolicyVersions.as_view(), name="api-policy-versions"),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>",
+        policies.PolicyVersion.as_view(),
+        name="api-policy-version",
+    ),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/promote",
+        policies.PolicyPromote.as_view(),
+        name="api-policy-promote",
+    ),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/roll-back",
+        policies.PolicyRollBack.as_view(),
+        name="api-policy-roll-back",
+    ),
+    path("api/v1/policies/<slug:policy_set>/diff", policies.PolicyDiff.as_view(), name="api-policy-diff"),
+    path("api/v1/policies/<slug:policy_set>/drafts", policies.PolicyDrafts.as_view(), name="api-policy-drafts"),
+    path("api/v1/policy-drafts/<uuid:draft_id>", policies.PolicyDraftDetail.as_view(), name="api-policy-draft"),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/boundary-cases",
+        policies.PolicyDraftBoundaries.as_view(),
+        name="api-policy-draft-boundaries",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/rebase",
+        policies.PolicyDraftRebase.as_view(),
+        name="api-policy-draft-rebase",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/discard",
+        policies.PolicyDraftDiscard.as_view(),
+        name="api-policy-draft-discard",
+    ),
+    path("api/v1/policy-drafts/<uuid:draft_id>/send", policies.PolicyDraftSend.as_view(), name="api-policy-draft-send"),
+    path("api/v1/policy-reviews/<uuid:review_id>", policies.PolicyReview.as_view(), name="api-policy-review"),
+    path(
+        "api/v1/policy-reviews/<uuid:review_id>/withdraw",
+        policies.PolicyReviewWithdraw.as_view(),
+        name="api-policy-review-withdraw",
+    ),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

@@ -36,6 +36,7 @@ RAIL: tuple[tuple[Section, ...], ...] = (
         Section("Runs", "runs", "list-tree", "/runs/", "g r"),
         Section("Unknown", "unknown-outcomes", "circle-question-mark", "/unknown/", "g u"),
         Section("Agents", "agents", "bot", "/agents/", "g a"),
+        Section("Policies", "policies", "scale", "/policies/", "g p"),
         Section("Budgets", "budgets", "gauge", "/budgets/", "g b"),
         Section("Halts", "halts", "octagon-x", "/halts/", "g h"),
         Section("Connectors", "connectors", "plug", "/connectors/", "g c"),

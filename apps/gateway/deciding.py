@@ -17,7 +17,7 @@ from apps.core.rows import insert, sole
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
 from apps.gateway.requests import CallRequest
 from apps.policies.detectors import installed
-from apps.policies.evaluation import decide
+from apps.policies.evaluation import LoadedRelease, decide
 from apps.policies.queries import active_releases, tool_facts
 from apps.policies.verdicts import CallFacts, Verdict
 from apps.registry.models import Agent, ConnectorEndpoint, Grant, Tool
@@ -69,8 +69,9 @@ def verdict_on(
     run: Run | None,
     moment: Moment | None = None,
     approved_by: tuple[str, ...] = (),
+    releases: tuple[LoadedRelease, ...] | None = None,
 ) -> Verdict:
-    """Evaluate the active releases of this moment. Reads the database, writes nothing."""
+    """Evaluate the active releases of this moment, or those given. Reads the database, writes nothing."""
     facts = CallFacts(
         agent=agent.slug,
         process=agent.process.slug,
@@ -89,7 +90,9 @@ def verdict_on(
         detectors=installed(),
         owner_team=agent.process.owner_team.slug if tool.is_irreversible else None,
     )
-    return decide(facts, active_releases(process_id=agent.process_id, environment=agent.environment, moment=moment))
+    if releases is None:
+        releases = active_releases(process_id=agent.process_id, environment=agent.environment, moment=moment)
+    return decide(facts, releases)
 
 
 def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment, stored_input: Payload) -> Decision:

@@ -1,6 +1,5 @@
 """Lifting a wide halt as a request for human consent: who is asked, who may not answer, what votes bind to."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from django.db.models import Count
 from apps.accounts.models import Membership, Team
 from apps.approvals.models import Risk
 from apps.approvals.requests import ConsentRequest, StageRequest
+from apps.approvals.second_person import team_that_can_agree
 from apps.core.canonical import digest
 from apps.core.clock import rfc3339
 from apps.core.errors import Conflict
@@ -17,8 +17,6 @@ from apps.halts.above import Restarts, above
 from apps.halts.models import RAMP, Halt, LiftRequest
 from apps.halts.targets import Target, agents_under
 from apps.registry.models import Process
-from apps.registry.permissions import APPROVE
-from apps.registry.queries import holders_among
 
 SUBJECT_TYPE = "halt_lift"
 # Long enough for a colleague to be found, short enough that what was looked at is still what restarts.
@@ -38,7 +36,7 @@ def second_person_for(halt: Halt, target: Target, requester: UUID) -> SecondPers
     """Raises Conflict when nobody could agree: that is set up by an administrator, not waited for."""
     barred = _barred(halt, target, requester)
     for process in _processes_by_agents(halt, target):
-        team = _team_that_can_agree(process, barred)
+        team = team_that_can_agree(process, barred)
         if team is not None:
             return SecondPerson(process, team, barred)
     raise Conflict(
@@ -65,19 +63,6 @@ def _processes_by_agents(halt: Halt, target: Target) -> list[Process]:
     )
     processes = Process.objects.filter(id__in=target.processes).select_related("owner_team", "oncall_team")
     return sorted(processes, key=lambda process: (-counts.get(process.id, 0), process.slug))
-
-
-def _team_that_can_agree(process: Process, barred: frozenset[UUID]) -> Team | None:
-    """The owner's team, else that on call, else the one with most people who may approve in the process."""
-    members = Membership.objects.filter(user__is_active=True).exclude(user__in=barred)
-    people = set(members.values_list("user", flat=True))
-    able = {person for person, where in holders_among(people, APPROVE).items() if where is None or process.id in where}
-    teams = Counter(members.filter(user__in=able).values_list("team", flat=True))
-    for team in (process.owner_team, process.oncall_team):
-        if team.id in teams:
-            return team
-    found = Team.objects.filter(id__in=teams)
-    return min(found, key=lambda team: (-teams[team.id], team.slug), default=None)
 
 
 def consent_request(request: LiftRequest, target: Target, second: SecondPerson) -> ConsentRequest:

@@ -4,3 +4,12 @@ from django.apps import AppConfig
 class PoliciesConfig(AppConfig):
     name = "apps.policies"
     label = "policies"
+
+    def ready(self) -> None:
+        from apps.approvals import subjects
+        from apps.core import outbox
+        from apps.policies.consent import SUBJECT_TYPE, page_of_approval
+        from apps.policies.handlers import HANDLERS
+
+        subjects.register(subjects.SubjectKind(SUBJECT_TYPE, context=page_of_approval))
+        outbox.register(HANDLERS)

@@ -18,3 +18,40 @@ class PolicyReleased(DomainEvent):
     @property
     def subject(self) -> str:
         return f"policy_set:{self.policy_set}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDraftChanged(DomainEvent):
+    """A draft was started, saved, brought up to date or discarded; its row says how it is now."""
+
+    draft_id: str
+    policy_set: str
+    version: int
+
+    @property
+    def subject(self) -> str:
+        return f"policy_draft:{self.draft_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReviewRequested(DomainEvent):
+    """Somebody wants to release, promote or roll back, and a second person is asked."""
+
+    request_id: str
+    approval_id: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReviewEnded(DomainEvent):
+    """It was released, refused or withdrawn: `state` says which."""
+
+    request_id: str
+    state: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"

@@ -2,7 +2,10 @@
 
 import pgtrigger
 from django.db import models
+from django.db.models import Q
 
+from apps.accounts.models import User
+from apps.approvals.models import Approval
 from apps.core.generations import CONFIGURATION, begins_new
 from apps.core.ids import uuid7
 from apps.registry.models import Environment, Process
@@ -29,8 +32,12 @@ class PolicyRelease(models.Model):
     version = models.PositiveIntegerField()
     text = models.TextField()
     parameters = models.JSONField(default=dict)
+    cases = models.JSONField(default=list, help_text="The test cases it was released with")
     schema_hash = models.CharField(max_length=64)
     content_hash = models.CharField(max_length=64)
+    source = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="+", help_text="What it brings back, after a rollback"
+    )
     message = models.CharField(max_length=300, blank=True)
     released_by = models.CharField(max_length=160)
     released_at = models.DateTimeField()
@@ -43,6 +50,13 @@ class PolicyRelease(models.Model):
         return f"{self.policy_set}@{self.version}"
 
 
+class InFlight(models.TextChoices):
+    """What becomes of calls that wait for people when a release takes the place of the one they were decided under."""
+
+    RECHECK = "recheck", "Decided again under this release"
+    KEEP = "keep", "Released under the policies they were approved under"
+
+
 class ActiveRelease(models.Model):
     """The pointer: this release decides this set's calls in this environment."""
 
@@ -51,6 +65,7 @@ class ActiveRelease(models.Model):
     release = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, related_name="+")
     since = models.DateTimeField()
     activated_by = models.CharField(max_length=160)
+    in_flight = models.CharField(max_length=10, choices=InFlight.choices, default=InFlight.RECHECK)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["policy_set", "environment"], name="active_release_once")]
@@ -58,3 +73,127 @@ class ActiveRelease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.release} in {self.environment}"
+
+
+class PointerMove(models.Model):
+    """One move of a pointer: from then on the release decided there, until the next move. Never changed or removed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    policy_set = models.ForeignKey(PolicySet, on_delete=models.PROTECT, related_name="moves")
+    environment = models.CharField(max_length=20, choices=Environment.choices)
+    release = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, related_name="moves")
+    before = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, null=True, related_name="+")
+    moved_at = models.DateTimeField()
+    moved_by = models.CharField(max_length=160)
+    moved_by_name = models.CharField(max_length=200)
+    message = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.environment} → {self.release}"
+
+
+class DraftState(models.TextChoices):
+    OPEN = "open", "Draft"
+    IN_REVIEW = "in_review", "In review"
+    RELEASED = "released", "Released"
+    DISCARDED = "discarded", "Discarded"
+
+
+class PolicyDraft(models.Model):
+    """What somebody wants a set to become. `version` counts its saves; each save names the one it began from."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    policy_set = models.ForeignKey(PolicySet, on_delete=models.PROTECT, related_name="drafts")
+    base = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, null=True, related_name="drafts")
+    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    message = models.CharField(max_length=300, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    state = models.CharField(max_length=10, choices=DraftState.choices, default=DraftState.OPEN)
+    opened_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.message or f"A draft of {self.policy_set}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == DraftState.OPEN
+
+
+class DraftVersion(models.Model):
+    """A draft as one save left it: the draft's content, and who had a hand in it. Never changed, never removed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    draft = models.ForeignKey(PolicyDraft, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    text = models.TextField()
+    parameters = models.JSONField(default=dict)
+    cases = models.JSONField(default=list)
+    edited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    edited_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["draft", "number"], name="draft_version_once")]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.draft} ({self.number})"
+
+
+class RequestKind(models.TextChoices):
+    RELEASE = "release", "Release"
+    PROMOTION = "promotion", "Promotion"
+    ROLLBACK = "rollback", "Rollback"
+
+
+class RequestState(models.TextChoices):
+    WAITING = "waiting", "In review"
+    DONE = "done", "Released"
+    REFUSED = "refused", "Refused"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class ReleaseRequest(models.Model):
+    """Somebody wants this content to decide a set's calls in an environment, and a second person is asked.
+
+    A release takes its content from `draft_version`; a promotion moves the pointer to `source`; a rollback releases the
+    content of `source` again. `replaces` is what decided there when it was asked for: what was reviewed is the way from
+    there to here.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    policy_set = models.ForeignKey(PolicySet, on_delete=models.PROTECT, related_name="requests")
+    kind = models.CharField(max_length=10, choices=RequestKind.choices)
+    environment = models.CharField(max_length=20, choices=Environment.choices)
+    draft_version = models.ForeignKey(DraftVersion, on_delete=models.PROTECT, null=True, related_name="requests")
+    source = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, null=True, related_name="+")
+    replaces = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, null=True, related_name="+")
+    in_flight = models.CharField(max_length=10, choices=InFlight.choices, default=InFlight.RECHECK)
+    schema_hash = models.CharField(max_length=64)
+    message = models.CharField(max_length=300, blank=True)
+    requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField()
+    approval = models.OneToOneField(Approval, on_delete=models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.WAITING)
+    release = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, null=True, related_name="requests")
+    refusal = models.CharField(max_length=300, blank=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["policy_set", "environment"], condition=Q(state="waiting"), name="one_release_in_review"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.policy_set} to {self.environment}"

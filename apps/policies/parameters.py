@@ -21,6 +21,7 @@ CEDAR_TYPES: dict[str, dict[str, Any]] = {
     "bool": {"type": "Boolean"},
     "strings": {"type": "Set", "element": _STRING},
     "duration": _LONG,
+    "team": _STRING,
 }
 
 # (name, type) of each parameter, sorted: what a schema depends on, whatever the values are
@@ -60,7 +61,7 @@ def _read(name: str, parameter: Any) -> tuple[str, Any]:
         return kind, _money(value, stored.get("currency"))
     if kind == "duration" and isinstance(value, str):
         return kind, parse_duration(value)
-    if kind == "string" and isinstance(value, str):
+    if kind in ("string", "team") and isinstance(value, str):
         return kind, value
     if kind == "bool" and isinstance(value, bool):
         return kind, value

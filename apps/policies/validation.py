@@ -79,6 +79,7 @@ def problems_of(*, text: str, parameters: Any, known: Known) -> tuple[Problem, .
     """Every mistake found, in the order of the text; empty when it may be released."""
     read, parameter_problems = read_parameters(parameters)
     problems = [Problem(0, 0, "", sentence) for sentence in parameter_problems]
+    problems += _unknown_teams(read, known)
     try:
         policies = statements(text)
     except TextError as error:
@@ -88,6 +89,15 @@ def problems_of(*, text: str, parameters: Any, known: Known) -> tuple[Problem, .
         return (*problems, *(_problem(text, flaw.offset, "", flaw.sentence) for flaw in unreadable))
     problems += _Checks(text, policies, read, known).run()
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column)))
+
+
+def _unknown_teams(read: Parameters, known: Known) -> list[Problem]:
+    named = [(name, read.values[name]) for name, kind in read.types if kind == "team"]
+    return [
+        Problem(0, 0, "", f"Parameter “{name}”: there is no team “{team}”.{_did_you_mean(team, known.teams)}")
+        for name, team in named
+        if team not in known.teams
+    ]
 
 
 def _problem(text: str, offset: int, policy: str, sentence: str) -> Problem:

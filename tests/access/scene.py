@@ -27,6 +27,7 @@ from apps.external.models import ExternalRequest
 from apps.gateway.models import ToolCall
 from apps.halts import services as halts
 from apps.notifications import services as notifications
+from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.models import Connector, ConnectorEndpoint, Process
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
@@ -34,8 +35,9 @@ from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
+from tests.policies.reviewing import limit, raised, sent
 from tests.redaction.marking import mark
-from tests.world import PASSWORD
+from tests.world import PASSWORD, POLICY
 
 SIGN_IN_PAGE = "/accounts/login/"
 BRACES = re.compile(r"{(\w+)}")
@@ -283,6 +285,27 @@ class Scene:
     def channel(self) -> UUID:
         return notifications.add_channel(actor=actor("dana"), **CHANNEL).id
 
+    @cached_property
+    def policy_draft(self) -> UUID:
+        return raised("750.00").id
+
+    @cached_property
+    def policy_review(self) -> UUID:
+        return sent(raised("800.00"), environment="staging").id
+
+    @cached_property
+    def tried(self) -> int:
+        """A version that decides in the sandbox alone."""
+        process = Process.objects.get(slug=self.process)
+        return policies.publish_release(
+            policy_set=self.process,
+            process=process,
+            text=POLICY,
+            parameters=limit("650.00"),
+            environments=["sandbox"],
+            actor=system_actor("tests"),
+        ).version
+
     def path_of(self, row: Row) -> str:
         return row.path.format_map({name: getattr(self, name) for name in BRACES.findall(row.path)})
 
@@ -388,6 +411,19 @@ RULE = {
     "is_dry": True,
 }
 LIFT = {"reason": "Found and fixed"}
+SEND = {"version": 2, "environment": "production", "in_flight": "recheck", "message": "Fewer questions"}
+SAVE = {"version": 2, "parameter-credit_alone": "760.00", "parameter-credit_cfo": "5000.00"}
+
+
+def _promote(scene: Scene) -> dict[str, str]:
+    assert scene.tried == 2
+    return {"environment": "production", "in_flight": "recheck", "message": "It went well"}
+
+
+def _roll_back(scene: Scene) -> dict[str, str]:
+    """From the version that decides in the sandbox."""
+    assert scene.tried == 2
+    return {"environment": "sandbox", "in_flight": "recheck", "message": "It went wrong"}
 
 
 def _extension(scene: Scene) -> dict[str, Any]:
@@ -475,6 +511,21 @@ BODIES: dict[str, Any] = {
     "POST /halts/{halt}/lift/": LIFT,
     "POST /halts/{mesh_halt}/lift/": LIFT,
     "POST /halts/{wide_halt}/lift/": LIFT,
+    "POST /policies/drafts/{policy_draft}/": SAVE,
+    "POST /policies/drafts/{policy_draft}/check/": SAVE,
+    "POST /policies/drafts/{policy_draft}/add-cases/": {"version": 2},
+    "POST /policies/drafts/{policy_draft}/discard/": {"version": 2},
+    "POST /policies/drafts/{policy_draft}/rebase/": {"version": 2},
+    "POST /policies/drafts/{policy_draft}/send/": SEND,
+    "POST /policies/{process}/versions/2/promote/": _promote,
+    "POST /policies/{process}/versions/1/roll-back/": _roll_back,
+    "POST /api/v1/policies/{process}/drafts": {"message": "Fewer questions"},
+    "PUT /api/v1/policy-drafts/{policy_draft}": {"version": 2, "parameters": limit("760.00")},
+    "POST /api/v1/policy-drafts/{policy_draft}/rebase": {"version": 2},
+    "POST /api/v1/policy-drafts/{policy_draft}/discard": {"version": 2},
+    "POST /api/v1/policy-drafts/{policy_draft}/send": SEND,
+    "POST /api/v1/policies/{process}/versions/2/promote": _promote,
+    "POST /api/v1/policies/{process}/versions/1/roll-back": _roll_back,
     "POST /oauth/token": _client_credentials,
     "POST /api/v1/tool-calls": CALL,
     "POST /api/v1/authorize": CALL,

@@ -10,7 +10,9 @@ it. `look` is at what Felix approved, `external` is a request of the writer from
 wants changed and `consented` one that he approved, `held` one that Dana approved just now. `token` is Dana's, and so
 are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
 line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
-Felix, `timed_run` is a run of the writer that may take an hour. `script` is Dana's personal token.
+Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
+`policy_review` waits for the same in staging; version 2 of the process's policies decides in the sandbox. `script` is
+Dana's personal token.
 """
 
 from dataclasses import dataclass
@@ -122,6 +124,25 @@ POST   /settings/notifications/channels/{channel}/retry/ in 302 404 404 404 404 
 POST   /settings/notifications/channels/{channel}/switch/ in 302 404 404 404 404 404 404 in in in
 POST   /settings/notifications/channels/{channel}/remove/ in 302 404 404 404 404 404 404 in in in
 
+GET    /policies/                                     in   200   200   200   200   200   200   200    in    in    in
+GET    /policies/{process}/                           in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/{process}/diff/                      in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/{process}/versions/1/                in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/{process}/versions/1/decisions/      in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/drafts/{policy_draft}/               in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/drafts/{policy_draft}/cases/         in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/reviews/{policy_review}/             in   200   200   200   200   200   200   404    in    in    in
+POST   /policies/drafts/{policy_draft}/check/         in   200   200   200   200   200   200   404    in    in    in
+POST   /policies/{process}/drafts/                    in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/               in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/add-cases/     in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/discard/       in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/rebase/        in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/send/          in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/reviews/{policy_review}/withdraw/    in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/{process}/versions/2/promote/    in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/{process}/versions/1/roll-back/      in   403   403   403   403   302   302   404    in    in    in
+
 GET    /api/schema/                                200   200   200   200   200   200   200   200     200   200     200
 POST   /oauth/token                                200   200   200   200   200   200   200   200     200   200     200
 
@@ -201,6 +222,21 @@ POST   /api/v1/halt-rules/{rule}/retire            401   403   403   403   403  
 GET    /api/v1/halt-drills                         401   200   200   200   200   200   200   200     403   403     200
 POST   /api/v1/halt-drills                         401   403   403   201   403   201   403   404     403   403     403
 POST   /api/v1/halt-drills/{drill}/cancel          401   403   403   200   403   200   403   404     403   403     403
+GET    /api/v1/policies                              401   200   200   200   200   200   200   200   403   403   200
+GET    /api/v1/policies/{process}/versions           401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policies/{process}/versions/1         401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policies/{process}/diff?from=0&to=1   401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policy-drafts/{policy_draft}          401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policy-drafts/{policy_draft}/boundary-cases 401 200 200 200 200 200 200 404 403 403 200
+GET    /api/v1/policy-reviews/{policy_review}        401   200   200   200   200   200   200   404   403   403   200
+POST   /api/v1/policies/{process}/drafts             401   403   403   403   403   201   201   404   403   403   403
+PUT    /api/v1/policy-drafts/{policy_draft}          401   403   403   403   403   200   200   404   403   403   403
+POST   /api/v1/policy-drafts/{policy_draft}/rebase   401   403   403   403   403   200   200   404   403   403   403
+POST   /api/v1/policy-drafts/{policy_draft}/discard   401   403   403   403   403   200   200   404   403   403   403
+POST   /api/v1/policy-drafts/{policy_draft}/send     401   403   403   403   403   202   202   404   403   403   403
+POST   /api/v1/policy-reviews/{policy_review}/withdraw 401 403 403 403 403 200 200 404 403 403 403
+POST   /api/v1/policies/{process}/versions/2/promote   401   403   403   403   403   202   202   404   403   403   403
+POST   /api/v1/policies/{process}/versions/1/roll-back 401 403 403 403 403 202 202 404 403 403 403
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404

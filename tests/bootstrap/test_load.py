@@ -11,9 +11,10 @@ from apps.accounts.models import Team, User
 from apps.approvals.models import AuthorityLimit, ConsentRules
 from apps.audit.models import AuditEntry
 from apps.console.bootstrap.load import Made, load
+from apps.core import clock
 from apps.core.actor import system_actor
 from apps.core.models import OutboxEvent
-from apps.policies.models import ActiveRelease, PolicyRelease
+from apps.policies.models import ActiveRelease, PolicyRelease, ReleaseRequest, RequestKind, RequestState
 from apps.policies.services import publish_release
 from apps.registry.models import Agent, AgentCredential, Connector, Grant, Process, RoleAssignment, Tool
 from apps.registry.permissions import APPROVE, AUDIT
@@ -183,6 +184,31 @@ def test_a_threshold_that_a_person_changed_survives_the_next_run_of_the_same_fil
     assert made.notes == ["The policies of “payouts” in production were changed since. They stay as they are."]
     apply(changed("/policies/0/parameters/alone/value", "70.00"))
     assert ActiveRelease.objects.get(policy_set__slug="payouts").release.version == 3
+
+
+def test_what_is_released_by_review_no_file_changes() -> None:
+    apply()
+    active = ActiveRelease.objects.get(policy_set__slug="payouts")
+    publish_release(
+        policy_set="payouts",
+        process=Process.objects.get(slug="payouts"),
+        text=small()["policies"][0]["text"] + "// reviewed",
+        parameters=active.release.parameters,
+        environments=["production"],
+        actor=actor("priya"),
+    )
+    ReleaseRequest.objects.create(
+        policy_set=active.policy_set,
+        kind=RequestKind.RELEASE,
+        environment="production",
+        schema_hash="0" * 64,
+        requester=person("priya"),
+        requested_at=clock.now(),
+        state=RequestState.DONE,
+    )
+    made = apply(changed("/policies/0/parameters/alone/value", "70.00"))
+    assert made.notes == ["The policies of “payouts” in production are released by review. They stay as they are."]
+    assert ActiveRelease.objects.get(policy_set__slug="payouts").release.version == 2
 
 
 def test_a_file_may_go_back_to_what_an_earlier_file_said() -> None:

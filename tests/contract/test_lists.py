@@ -29,6 +29,7 @@ OF_PEOPLE = {
     "/api/v1/approval-views",
     "/api/v1/delegations",
     "/api/v1/second-looks",
+    "/api/v1/policies",
 }
 
 
@@ -82,7 +83,8 @@ def test_pages_of_two_hold_every_row_once_and_in_order(crowd: Crowd, role: str) 
 
     assert {path: _walked(client, path) for path in readable} == whole
     for path, ids in whole.items():
-        if (path, role) != ("/api/v1/approvals", "writer"):
+        # two sets of policies decide in one process
+        if (path, role) != ("/api/v1/approvals", "writer") and path != "/api/v1/policies":
             assert len(ids) >= ROWS_EACH, path
 
 

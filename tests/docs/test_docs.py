@@ -3,10 +3,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from django.core.management import get_commands
 from django.urls import Resolver404, resolve
 
@@ -16,6 +17,15 @@ from apps.console.bootstrap.load import load
 from apps.core.actor import system_actor
 from apps.core.errors import Invalid
 from apps.gateway.models import CallState
+from apps.policies.cases import SHAPE as CASES
+from apps.policies.cases import case_problems
+from apps.policies.checking import Ground, check
+from apps.policies.lint import Code
+from apps.policies.merging import DraftContent
+from apps.policies.models import PolicySet
+from apps.policies.queries import ground_of
+from apps.policies.reading import read_set
+from apps.policies.sentences import sentences_of
 from apps.policies.services import validate_policies
 from apps.registry.definitions import SHAPE as TOOL
 from apps.registry.permissions import ROLES
@@ -302,3 +312,37 @@ def test_every_mistake_is_answered_as_the_page_says(mesh: None) -> None:
             validate_policies(policy_set="returns", text=text, parameters=parameters())
         first = refusal.value.details["errors"][0]
         assert f"line {first['line']}: {first['sentence']}" == sentence.strip()
+
+
+@pytest.fixture
+def returns(mesh: None) -> Ground:
+    return ground_of(PolicySet.objects.get(slug="returns"))
+
+
+def whole() -> str:
+    return "\n".join(fences("docs/policies.md", "cedar"))
+
+
+def test_rules_are_said_as_the_page_says(returns: Ground) -> None:
+    [shown] = fences("docs/policies.md", "sentences")
+    said = sentences_of(read_set(whole(), parameters()), returns.setting)
+    assert [f"{line.partition(':')[0]}: {said[line.partition(':')[0]]}" for line in shown.splitlines()] == (
+        shown.splitlines()
+    )
+
+
+def test_the_cases_of_the_page_hold_and_its_policies_could_be_reviewed(returns: Ground) -> None:
+    [written] = fences("docs/policies.md", "yaml")
+    cases = yaml.safe_load(written)
+    assert case_problems(cases) == []
+    checked = check(DraftContent(whole(), parameters(), tuple(cases)), returns)
+    assert (len(checked.results), checked.blocks()) == (3, [])
+
+
+def test_the_page_has_every_finding_and_every_field_of_a_case() -> None:
+    assert keys(section("docs/policies.md", "Hardly meant")) == set(get_args(Code))
+    rows = re.findall(r"^\| (.+?) \|", section("docs/policies.md", "Test cases"), re.MULTILINE)
+    assert {name for row in rows for name in CODE.findall(row)} == {
+        "call.",
+        *CASES["items"]["properties"]["call"]["properties"],
+    }

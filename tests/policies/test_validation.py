@@ -47,6 +47,9 @@ def test_the_examples_are_valid():
     assert problems("// nothing yet") == ()
 
 
+NO_TYPE = "it has no “type” out of bool, duration, long, money, string, strings, team."
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "sentence"),
     [
@@ -329,9 +332,15 @@ def test_all_problems_come_in_the_order_of_the_text():
         ({"type": "string"}, "its value is not of type string."),
         ({"type": "strings", "value": ["a", 1]}, "its value is not of type strings."),
         ({"type": "duration", "value": "1h"}, "“1h” is not a duration such as PT8H or P1D, of at most 366 days."),
-        ({"type": "colour", "value": "red"}, "it has no “type” out of bool, duration, long, money, string, strings."),
-        ({"type": ["money"], "value": "1"}, "it has no “type” out of bool, duration, long, money, string, strings."),
-        ("500.00", "it has no “type” out of bool, duration, long, money, string, strings."),
+        (
+            {"type": "colour", "value": "red"},
+            "it has no “type” out of bool, duration, long, money, string, strings, team.",
+        ),
+        (
+            {"type": ["money"], "value": "1"},
+            "it has no “type” out of bool, duration, long, money, string, strings, team.",
+        ),
+        ("500.00", "it has no “type” out of bool, duration, long, money, string, strings, team."),
     ],
 )
 def test_parameters_are_typed(parameter, sentence):
@@ -385,3 +394,13 @@ def test_an_argument_with_an_odd_name_can_be_used():
     )
     text = '@id("a") @says("b") permit (principal, action == Action::"erp.issue_credit_memo", resource)'
     assert problems(text + ' when { context.arguments["due-date\\n"] == "x" };', tools=(odd, read_tool())) == ()
+
+
+def test_a_parameter_that_is_a_team_names_one_there_is():
+    stored = {"deputy": {"type": "team", "value": "cfo-ofice"}}
+    [problem] = problems_of(text="", parameters=stored, known=known())
+    assert (problem.line, problem.sentence) == (
+        0,
+        "Parameter “deputy”: there is no team “cfo-ofice”. Did you mean “cfo-office”?",
+    )
+    assert problems_of(text="", parameters={"deputy": {"type": "team", "value": "cfo-office"}}, known=known()) == ()

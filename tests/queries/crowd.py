@@ -9,6 +9,7 @@ from apps.approvals.models import ConsentRules
 from apps.core import clock
 from apps.core.actor import system_actor
 from apps.halts import services as halts
+from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Connector, ConnectorEndpoint, Process, Tool
@@ -16,6 +17,8 @@ from tests.access.scene import Scene
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import actor, parked, person, robot_named
 from tests.gateway.unknowns import make_unknown
+from tests.policies.reviewing import limit, raised
+from tests.world import POLICY
 
 SETUP = system_actor("tests")
 # What can be halted without halting the writer, whose calls are measured.
@@ -29,6 +32,8 @@ class Crowd:
         self.scene = Scene()
         self.size = 0
         assert self.scene.endpoint
+        assert self.scene.tried == 2
+        assert self.scene.policy_review
         ConnectorEndpoint.objects.create(
             connector=Connector.objects.get(slug="erp"), environment="staging", base_url="http://127.0.0.1:9"
         )
@@ -58,6 +63,15 @@ class Crowd:
             comment="The price list says otherwise",
         )
         approvals.save_view(actor=actor("dana"), name=f"View {number}", query="risk=high")
+        raised(f"{900 + number}.00")
+        policies.publish_release(
+            policy_set="order-to-cash",
+            process=Process.objects.get(slug="order-to-cash"),
+            text=POLICY,
+            parameters=limit(f"{600 + number}.00"),
+            environments=["staging"],
+            actor=SETUP,
+        )
         _delegate(number)
         self.scene.look_at(f"looked-{number}")
         accounts.make_token(user=person("dana"), name=f"script {number}", days=1, actor=actor("dana"))

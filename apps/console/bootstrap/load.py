@@ -23,7 +23,7 @@ from apps.core import locks
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.policies.evaluation import content_hash
-from apps.policies.models import ActiveRelease, PolicyRelease
+from apps.policies.models import ActiveRelease, PolicyRelease, ReleaseRequest, RequestState
 from apps.policies.obligations import parse_duration
 from apps.policies.services import publish_release
 from apps.registry import services as registry
@@ -215,11 +215,19 @@ def _load_policies(document: Entry, actor: Actor, made: Made) -> None:
 
 
 def _may_release(policy: Entry, environment: str, actor: Actor, made: Made) -> bool:
-    """False where this very content was in force once and someone has put another in its place since."""
+    """False where people have released through a review since, which then is the only way; and where this very content
+    was in force once and someone has put another in its place.
+    """
     active = ActiveRelease.objects.filter(policy_set__slug=policy["set"], environment=environment).first()
     if active is None or active.activated_by == actor.key:
         return True
     content = content_hash(policy["text"], policy.get("parameters", {}))
+    reviewed = ReleaseRequest.objects.filter(policy_set__slug=policy["set"], environment=environment)
+    if reviewed.filter(state=RequestState.DONE).exists() and active.release.content_hash != content:
+        made.notes.append(
+            f"The policies of “{policy['set']}” in {environment} are released by review. They stay as they are."
+        )
+        return False
     if not PolicyRelease.objects.filter(policy_set__slug=policy["set"], content_hash=content).exists():
         return True
     if active.release.content_hash != content:

@@ -28,7 +28,9 @@ from apps.gateway.services.sending import admit, must_wait, next_in_line, waited
 from apps.gateway.stored import stored_request
 from apps.gateway.telling import money_of, tell_decision, tell_end
 from apps.halts.models import Halt, Mode
-from apps.policies.verdicts import Verdict
+from apps.policies.evaluation import LoadedRelease
+from apps.policies.queries import kept_releases
+from apps.policies.verdicts import ReleaseRef, Verdict
 from apps.runs import services as runs
 from apps.runs.deadlines import RUN_TIME_OVER, is_over
 from apps.runs.models import SpanKind, SpanStatus
@@ -158,6 +160,7 @@ def _decide_again(call: ToolCall, approval: Approval | None, moment: Moment) -> 
         run=call.run,
         moment=moment,
         approved_by=_teams_of(approval),
+        releases=_releases_for(call, decided, moment),
     )
     decision = _record_release(call, verdict)
     changed = _change_of_digest(call, approval, granted, request.arguments, money, decided) or _change_of_verdict(
@@ -179,6 +182,12 @@ def _is_too_old(approval: Approval) -> bool:
 
 def _teams_of(approval: Approval | None) -> tuple[str, ...]:
     return tuple(stage.team.slug for stage in approval.stages.select_related("team")) if approval else ()
+
+
+def _releases_for(call: ToolCall, decided: DecidedAs, moment: Moment) -> tuple[LoadedRelease, ...]:
+    """Those of this moment, save for a set whose release lets what waited keep what it was approved under."""
+    before = (ReleaseRef(**ref) for ref in decided.decision.releases)
+    return kept_releases(before, process_id=call.agent.process_id, environment=call.agent.environment, moment=moment)
 
 
 def _wait_for_system(call: ToolCall) -> None:

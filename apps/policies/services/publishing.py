@@ -1,4 +1,4 @@
-"""Checking policies, and releasing them."""
+"""Checking policies, and the releases that need nobody: those of an installation that is being set up."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.policies.evaluation import content_hash
 from apps.policies.events import PolicyReleased
-from apps.policies.models import GLOBAL_SET, ActiveRelease, PolicyRelease, PolicySet
+from apps.policies.models import GLOBAL_SET, ActiveRelease, InFlight, PointerMove, PolicyRelease, PolicySet
 from apps.policies.parameters import read_parameters
 from apps.policies.queries import known_to_registry
 from apps.policies.schema import schema_hash
-from apps.policies.validation import Known, problems_of
+from apps.policies.validation import Known, Problem, problems_of
 from apps.policies.verdicts import ToolFacts
 from apps.registry.models import Environment, Process
 
@@ -65,7 +65,8 @@ def publish_release(
     actor: Actor,
     message: str = "",
 ) -> PolicyRelease:
-    """Let this text and these parameters decide in these environments from now on, and return their release.
+    """Let this text and these parameters decide in these environments from now on, and return their release. Nobody is
+    asked: this is for setting an installation up. What changes later is asked for (`request_release`).
 
     What is active already stays as it is: the same content is never released twice, and moves to a further environment
     under the version it has. Nothing is written unless all of it is valid. Two publishers of one set wait for each
@@ -74,21 +75,18 @@ def publish_release(
     known = known_to_registry()
     _check(policy_set, text, parameters, environments, known)
     with transaction.atomic():
-        owner = _policy_set(policy_set, process)
+        owner = own_set(policy_set, process)
         hash_of_content = content_hash(text, parameters)
         active = {row.environment: row for row in owner.active_releases.select_related("release")}
         release = next((row.release for row in active.values() if row.release.content_hash == hash_of_content), None)
         if release is None:
-            release = PolicyRelease.objects.create(
-                policy_set=owner,
-                version=(owner.releases.aggregate(newest=Max("version"))["newest"] or 0) + 1,
+            release = make_release(
+                owner,
                 text=text,
                 parameters=parameters,
-                schema_hash=schema_hash(known.tools, read_parameters(parameters)[0].types),
-                content_hash=hash_of_content,
+                hash_of_schema=schema_hash(known.tools, read_parameters(parameters)[0].types),
                 message=message,
                 released_by=actor.key,
-                released_at=clock.now(),
             )
         moved = [
             environment
@@ -96,13 +94,13 @@ def publish_release(
             if environment not in active or active[environment].release.content_hash != hash_of_content
         ]
         for environment in moved:
-            _activate(release, environment, actor, before=active.get(environment), message=message)
+            activate(release, environment, actor, before=active.get(environment), message=message)
         if moved:
             outbox.add(PolicyReleased(owner.slug, release.version, str(release.id), moved, actor.key))
     return release
 
 
-def _policy_set(slug: str, process: Process | None) -> PolicySet:
+def own_set(slug: str, process: Process | None) -> PolicySet:
     """The set, made when it is new, locked either way."""
     if (slug == GLOBAL_SET) != (process is None):
         raise Invalid(
@@ -116,13 +114,63 @@ def _policy_set(slug: str, process: Process | None) -> PolicySet:
     return owner
 
 
-def _activate(
-    release: PolicyRelease, environment: str, actor: Actor, *, before: ActiveRelease | None, message: str
+def make_release(
+    policy_set: PolicySet,
+    *,
+    text: str,
+    parameters: dict[str, Any],
+    hash_of_schema: str,
+    message: str,
+    released_by: str,
+    cases: list[Any] | None = None,
+    source: PolicyRelease | None = None,
+) -> PolicyRelease:
+    """The next version. The caller holds the lock of the set's row."""
+    return PolicyRelease.objects.create(
+        policy_set=policy_set,
+        version=(policy_set.releases.aggregate(newest=Max("version"))["newest"] or 0) + 1,
+        text=text,
+        parameters=parameters,
+        cases=cases or [],
+        schema_hash=hash_of_schema,
+        content_hash=content_hash(text, parameters),
+        source=source,
+        message=message,
+        released_by=released_by,
+        released_at=clock.now(),
+    )
+
+
+def activate(
+    release: PolicyRelease,
+    environment: str,
+    actor: Actor,
+    *,
+    before: ActiveRelease | None,
+    message: str,
+    in_flight: str = InFlight.RECHECK,
+    on_behalf: Actor | None = None,
+    data: dict[str, Any] | None = None,
 ) -> None:
+    """Move the pointer, and write down that it moved. `on_behalf` is who asked for it, where the product carries it
+    out.
+    """
+    mover = on_behalf or actor
+    now = clock.now()
     ActiveRelease.objects.update_or_create(
         policy_set=release.policy_set,
         environment=environment,
-        defaults={"release": release, "since": clock.now(), "activated_by": actor.key},
+        defaults={"release": release, "since": now, "activated_by": mover.key, "in_flight": in_flight},
+    )
+    PointerMove.objects.create(
+        policy_set=release.policy_set,
+        environment=environment,
+        release=release,
+        before=before.release if before else None,
+        moved_at=now,
+        moved_by=mover.key,
+        moved_by_name=mover.name,
+        message=message,
     )
     process = release.policy_set.process
     audit.record(
@@ -139,6 +187,7 @@ def _activate(
             "version": release.version,
             "content_hash": release.content_hash,
             "version_before": before.release.version if before else None,
+            **(data or {}),
         },
     )
 
@@ -148,12 +197,16 @@ def _check(policy_set: str, text: str, parameters: dict[str, Any], environments:
     if unknown:
         raise Invalid("policy.unknown_environment", f"There is no environment “{unknown[0]}”.")
     problems = problems_of(text=text, parameters=parameters, known=known)
-    if not problems:
-        return
+    if problems:
+        raise invalid_policies(policy_set, problems)
+
+
+def invalid_policies(policy_set: str, problems: Sequence[Problem]) -> Invalid:
+    """The refusal of a text with mistakes."""
     first = problems[0]
     where = f"line {first.line}: " if first.line else ""
     more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
-    raise Invalid(
+    return Invalid(
         "policy.invalid",
         f"The policies of “{policy_set}” cannot be released: {where}{first.sentence}{more}",
         errors=[problem.as_json() for problem in problems],

@@ -1,0 +1,139 @@
+"""`manage policy test|diff|release|export`: policies kept as plain files, by the same services as the page. A release
+from here asks for consent like any other; it does not skip it.
+"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.accounts.models import User
+from apps.accounts.requests import actor_for
+from apps.core.actor import Actor
+from apps.core.errors import MeshError, NotFound
+from apps.policies import services
+from apps.policies.checking import Checked, check
+from apps.policies.differences import Content, Difference, difference
+from apps.policies.files import read_directory, write_directory
+from apps.policies.models import InFlight, PolicyRelease, PolicySet
+from apps.policies.queries import content_of, ground_of, present_release, release_for, set_for
+from apps.registry.models import Environment
+
+SIGNS = {"added": "+", "removed": "-", "kept": " "}
+
+
+class Command(BaseCommand):
+    help = "Try, compare, send for review or write out policies that are kept as plain files in a directory."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        acts = parser.add_subparsers(dest="act", required=True, metavar="test|diff|release|export")
+        test = acts.add_parser("test", help="mistakes, findings and test cases; fails where it could not be released")
+        diff = acts.add_parser("diff", help="what the files change, in sentences and text")
+        diff.add_argument("--against", type=int, metavar="VERSION", help="what decides in production unless given")
+        release = acts.add_parser("release", help="send the files for review; a second person decides")
+        release.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
+        release.add_argument("--in-flight", choices=InFlight.values, default=InFlight.RECHECK.value)
+        release.add_argument("--message", required=True, help="what it is for")
+        export = acts.add_parser("export", help="write a version out as files")
+        export.add_argument("--version-number", type=int, metavar="VERSION", help="what decides in production")
+        for act in (test, diff, release, export):
+            act.add_argument("directory", type=Path, help="where policy.cedar, parameters.json and tests.yaml are")
+            act.add_argument("--set", dest="policy_set", required=True, help="global, or the process")
+            act.add_argument("--as", dest="person", required=True, metavar="USERNAME", help="who does this")
+
+    def handle(self, *args: Any, act: str, person: str, **options: Any) -> None:
+        user = User.objects.filter(username=person, is_active=True).first()
+        if user is None:
+            raise CommandError(f"There is no person “{person}”.")
+        actor = actor_for(user, via="command")
+        acts = {"test": self._test, "diff": self._diff, "release": self._release, "export": self._export}
+        try:
+            acts[act](actor, options)
+        except MeshError as error:
+            for problem in error.details.get("errors", []):
+                self.stderr.write(_placed(problem.get("line", 0), problem["sentence"]))
+            raise CommandError(error.sentence) from None
+
+    def _test(self, actor: Actor, options: dict[str, Any]) -> None:
+        found = set_for(actor, options["policy_set"])
+        checked = check(read_directory(options["directory"]), ground_of(found))
+        self._tell(checked)
+        if not checked.is_ready:
+            raise CommandError("This could not be released.")
+        self.stdout.write(f"Ready for review: {len(checked.results)} test cases as expected.")
+
+    def _diff(self, actor: Actor, options: dict[str, Any]) -> None:
+        found = set_for(actor, options["policy_set"])
+        before = content_of(_version(found, options["against"]))
+        after = read_directory(options["directory"])
+        self._show(
+            difference(
+                Content(before.text, before.parameters),
+                Content(after.text, after.parameters),
+                ground_of(found).setting,
+            )
+        )
+
+    def _release(self, actor: Actor, options: dict[str, Any]) -> None:
+        content = read_directory(options["directory"])
+        draft = services.start_draft(actor=actor, policy_set=options["policy_set"], message=options["message"])
+        draft = services.save_draft(
+            actor=actor,
+            draft_id=draft.id,
+            version=draft.version,
+            text=content.text,
+            parameters=dict(content.parameters),
+            cases=list(content.cases),
+        )
+        try:
+            asked = services.request_release(
+                actor=actor,
+                draft_id=draft.id,
+                version=draft.version,
+                environment=options["environment"],
+                in_flight=options["in_flight"],
+            )
+        except MeshError:
+            services.discard_draft(actor=actor, draft_id=draft.id, version=draft.version)
+            raise
+        team = asked.approval.open_team if asked.approval else None
+        self.stdout.write(
+            f"{asked.id}\nNothing has changed yet: it waits for one of {team}. /policies/reviews/{asked.id}/"
+        )
+
+    def _export(self, actor: Actor, options: dict[str, Any]) -> None:
+        release = _version(set_for(actor, options["policy_set"]), options["version_number"])
+        if release is None:
+            raise NotFound("policy.version_not_found", "Nothing was released of this set.")
+        for path in write_directory(options["directory"], content_of(release)):
+            self.stdout.write(str(path))
+
+    def _tell(self, checked: Checked) -> None:
+        for problem in checked.problems:
+            self.stderr.write(_placed(problem.line, problem.sentence))
+        for finding in checked.findings:
+            self.stderr.write(_placed(finding.line, f"{finding.severity} {finding.code}: {finding.sentence}"))
+        for result in checked.results:
+            self.stdout.write(f"{'ok  ' if result.passed else 'FAIL'} {result.name}: {result.problem or result.answer}")
+
+    def _show(self, change: Difference) -> None:
+        self.stdout.write(f"{change.summary[:1].upper()}{change.summary[1:]}.")
+        for field in change.parameters:
+            self.stdout.write(f"parameter {field.name}: {field.before or '—'} → {field.after or '—'}")
+        for rule in change.changed_rules:
+            self.stdout.write(f"{rule.change} {rule.id}")
+            for sign, sentence in (("-", rule.before), ("+", rule.after)):
+                if sentence:
+                    self.stdout.write(f"  {sign} {sentence}")
+        for piece in change.text:
+            for line in piece.lines if not piece.is_folded else ():
+                self.stdout.write(f"{SIGNS[line.kind]} {line.text}")
+
+
+def _version(found: PolicySet, version: int | None) -> PolicyRelease | None:
+    return present_release(found) if version is None else release_for(found, version)
+
+
+def _placed(line: int, sentence: str) -> str:
+    return f"line {line}: {sentence}" if line else sentence

@@ -1,0 +1,90 @@
+"""The pages of policies, in every state, as axe, a phone and a dark room see them."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from apps.policies import services
+from tests.accessibility.looking import DESK, Looker
+from tests.conftest import Robot, actor
+from tests.fakes.erp import FakeErp
+from tests.policies.reviewing import SET, limit, raised, released, sent, voted
+from tests.world import POLICY
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def test_policies(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> None:
+    looker = Looker(page, live_server.url)
+    looker.sign_in("otto")
+    looker.at("/policies/", name="no set is theirs to see")
+    looker.sign_in("priya")
+    looker.at("/policies/")
+    looker.at(f"/policies/{SET}/", name="a set that was only set up")
+    writer.call("180.00")
+    draft = raised()
+    looker.at(f"/policies/drafts/{draft.id}/", name="a draft by its owner")
+    _refused_amount(looker)
+    looker.at(f"/policies/{SET}/diff/?from=1&to=draft:{draft.id}", name="a difference")
+    _over_each_other(looker, draft)
+    review = sent(raised("800.00"), environment="staging", message="Try it")
+    looker.at(f"/policies/reviews/{review.id}/", name="a review that waits")
+    looker.sign_in("dana")
+    looker.at(f"/inbox/{review.approval_id}/", name="the card of a release")
+    looker.at(f"/policies/drafts/{draft.id}/", name="a draft of others")
+    voted(review)
+    voted(sent(raised("850.00")), verdict="reject", reason_code="other", comment="No")
+    released("900.00")
+    looker.sign_in("alex")
+    _with_mistakes(looker)
+    looker.at(f"/policies/drafts/{draft.id}/", name="a draft that is behind")
+    looker.expect_refusal(409)
+    page.get_by_role("button", name="Bring it up to date").click()
+    looker.look("a clash")
+    looker.at(f"/policies/{SET}/", name="a history")
+    looker.at(f"/policies/{SET}/versions/1/", name="a version to go back to")
+    looker.at(f"/policies/{SET}/versions/2/", name="a version to promote")
+    looker.at(f"/policies/{SET}/versions/1/decisions/")
+    looker.at(f"/policies/{SET}/versions/2/decisions/", name="no decisions")
+
+    assert "\n".join(looker.found) == ""
+
+
+def _refused_amount(looker: Looker) -> None:
+    page = looker.page
+    page.set_viewport_size({"width": DESK, "height": 900})
+    page.get_by_label("Credit memos an agent may post alone (EUR)").fill("much")
+    looker.expect_refusal(422)
+    page.get_by_role("button", name="Save").click()
+    looker.look("an amount that is none")
+
+
+def _over_each_other(looker: Looker, draft: Any) -> None:
+    page = looker.page
+    looker.go(f"/policies/drafts/{draft.id}/")
+    services.save_draft(
+        actor=actor("alex"), draft_id=draft.id, version=2, text=POLICY + "// by Alex\n", parameters=limit("780.00")
+    )
+    page.get_by_label("Credit memos an agent may post alone (EUR)").fill("790.00")
+    looker.expect_refusal(409)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Alex Novak has saved this draft")
+    looker.look("two who saved")
+
+
+def _with_mistakes(looker: Looker) -> None:
+    """What is typed is checked while it is typed."""
+    page = looker.page
+    looker.go(f"/policies/{SET}/")
+    page.get_by_role("button", name="Start a draft").click()
+    text = page.get_by_label("Cedar text")
+    text.fill(POLICY.replace("money.minor >", "money.minro >").replace('"finance-approvers:1"', '"finance:1"'))
+    expect(page.get_by_role("region", name="Checks").get_by_role("alert")).to_contain_text("line 14, column 22")
+    looker.look("a text with mistakes")
+    text.fill(POLICY.replace("context.money.minor > context.params.credit_alone.minor", "context.money.minor > 900000"))
+    expect(page.get_by_role("region", name="Checks")).to_contain_text("This can never apply")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Add test cases around each threshold").click()
+    page.get_by_text("Parameters and test cases as JSON").click()
+    looker.look("an engineer's draft")
