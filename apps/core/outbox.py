@@ -140,9 +140,12 @@ def _drain_batch() -> tuple[int, int]:
 
 def _deliver(event: OutboxEvent) -> bool:
     """Run the event's handlers in a savepoint; on any error keep the row, with what went wrong, for a later try."""
+    handlers = _handlers.get(event.name)
+    if not handlers:
+        return True
     try:
         with transaction.atomic():
-            for handler in _handlers.get(event.name, ()):
+            for handler in handlers:
                 handler(event.body)
     except Exception as error:  # a handler's bug must not stop the news of other subjects
         log.exception("outbox.handler_failed", outbox_event=event.name, subject=event.subject)

@@ -103,7 +103,7 @@ def sentence_of(policy: ReadPolicy, read: ReadSet, setting: Setting) -> str:
     where = f" where {listed(phrases)}" if phrases else ""
     unless = _unless(policy, read)
     verdict = _verdict(policy, setting.tools, is_plural=is_plural)
-    said = f"{subject}{_place(policy)}{amount}{_who(policy, setting.process)}{where} {verdict}{unless}"
+    said = f"{subject}{_place(policy)}{amount}{_who(policy, setting.process)}{where} {verdict}{unless}{_masked(policy)}"
     return f"{said[:1].upper()}{said[1:]}{_with(policy, read, said)}."
 
 
@@ -156,6 +156,12 @@ def _verdict(policy: ReadPolicy, tools: tuple[ToolFacts, ...], *, is_plural: boo
     if any(tool.is_irreversible for tool in covered):
         return f"{are} allowed; what cannot be undone still needs one of the process's owners"
     return f"{need} nobody" if covered else f"{are} allowed"
+
+
+def _masked(policy: ReadPolicy) -> str:
+    """What `@redact` keeps from the agent."""
+    names = [name.strip() for name in policy.annotations.get("redact", "").split(",") if name.strip()]
+    return f"; the agent gets the result with {listed(f'“{name}”' for name in names)} masked" if names else ""
 
 
 def _conditions(policy: ReadPolicy, parameters: Parameters) -> tuple[list[_Amount], list[str]]:

@@ -28,6 +28,11 @@ def test_the_credit_policies_in_words():
     }
 
 
+def test_what_is_kept_from_the_agent_is_said():
+    masking = permit(annotations='@redact("personal, detected:email")')
+    assert said(masking).endswith("; the agent gets the result with “personal” and “detected:email” masked.")
+
+
 def test_a_forbid_in_words():
     assert said(NO_MASTER_DATA) == (
         "Any act where the data is of class “customer_master” and the effect is “write” is forbidden."
