@@ -34,6 +34,8 @@ CLIENT_COUNTS = (1, 8, 16)
 TURNS = 3
 # The worker delivers the news of the last calls within a second; pgbench waits for that.
 DELIVERY_SECONDS = 1.5
+# What full load and pgbench left PostgreSQL to write and to tidy is not the console's at half load.
+SETTLE_SECONDS = 5.0
 DEFAULT_SECONDS, MAX_SECONDS = 9, 18
 # Until every thread of the web has loaded the releases and built its statements once.
 FIRST_CALLS = 20
@@ -144,6 +146,7 @@ def at_half_load(calls: Calls, rows: list[report.Row], *, seconds: int) -> repor
     """How long an answer takes when half as much is asked for as the console can do."""
     full = next(row for row in rows if row.client_count == report.FLOOR_CLIENTS).governed.per_second
     say("half load …")
+    time.sleep(SETTLE_SECONDS)
     per_second = full / 2
     return report.Paced(per_second, calls.measure(report.FLOOR_CLIENTS, seconds, per_second=per_second))
 
