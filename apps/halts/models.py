@@ -84,8 +84,8 @@ class Halt(models.Model):
     `scope_id` is the id of the process, agent, connector, tool, run or person; of the tool for a tool of one agent,
     which `scope_agent_id` names. `scope_text` is the business unit, or the counterparty as `<type>:<id>`.
     `scope_process_id` is the process of a run. `executing_calls` are those under way when it was placed, read under the
-    lock; `time_to_stop_ms` is from the request's arrival to the commit. While `ramp_started_at` is set, a growing part
-    of the runs is let through.
+    lock; `time_to_stop_ms` is from the request's arrival up to the commit. While `ramp_started_at` is set, a growing
+    part of the runs is let through.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -5,12 +5,10 @@ and has no end of its own, until a second call joins it.
 """
 
 import datetime as dt
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from apps.audit import services as audit
 from apps.core import clock, outbox
 from apps.core.actor import Actor, system_actor
 from apps.core.clock import rfc3339
@@ -21,6 +19,7 @@ from apps.registry.queries import require
 from apps.runs.events import RunExtended, RunTimedOut
 from apps.runs.models import Run, RunState
 from apps.runs.queries import run_for
+from apps.runs.telling import record
 
 SWEEP = system_actor("run-time")
 LONGEST = dt.timedelta(days=366)
@@ -87,7 +86,7 @@ def extend_run(*, actor: Actor, run_id: UUID, until: dt.datetime, reason: str) -
         run.deadline_at, run.state, run.ended_at = until, RunState.OPEN, None
         run.save(update_fields=["deadline_at", "state", "ended_at"])
         data = {"before": rfc3339(before), "after": rfc3339(until), "was_over": was_over}
-        _record(actor, "run.extended", run, reason=reason, data=data)
+        record(actor, "run.extended", run, outcome=run.state, reason=reason, data=data)
         outbox.add(RunExtended(str(run.id), rfc3339(until) or ""))
     return run
 
@@ -108,22 +107,7 @@ def _time_out(run_id: UUID) -> bool:
         run.state, run.ended_at = RunState.TIMED_OUT, clock.now()
         run.save(update_fields=["state", "ended_at"])
         deadline = rfc3339(run.deadline_at) or ""
-        _record(SWEEP, "run.timed_out", run, reason="Its time was over.", data={"deadline_at": deadline})
+        data = {"deadline_at": deadline}
+        record(SWEEP, "run.timed_out", run, outcome=run.state, reason="Its time was over.", data=data)
         outbox.add(RunTimedOut(str(run.id), deadline))
     return True
-
-
-def _record(actor: Actor, code: str, run: Run, *, reason: str, data: dict[str, Any]) -> None:
-    audit.record(
-        actor,
-        code,
-        subject_type="run",
-        subject_id=run.id,
-        subject_name=run.title,
-        process=run.process.slug,
-        environment=run.environment,
-        run_id=run.id,
-        reason=reason,
-        outcome=run.state,
-        data=data,
-    )

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
-from apps.audit import services as audit
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
@@ -17,6 +16,7 @@ from apps.core.rows import change_unseen, insert, insert_values
 from apps.registry.models import Agent
 from apps.runs.deadlines import deadline_for, is_over, run_time_over
 from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
+from apps.runs.telling import record
 
 ENDS_BY_AGENT = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
@@ -40,7 +40,7 @@ def open_run(
     try:
         with transaction.atomic():
             run.save(force_insert=True)
-            _record(actor, "run.opened", run)
+            record(actor, "run.opened", run)
     except IntegrityError:
         # the agent asks again because it does not know whether it was heard
         return Run.objects.select_related("process").get(opened_by=agent, idempotency_key=idempotency_key)
@@ -102,7 +102,7 @@ def end_run(*, run: Run, state: str, actor: Actor) -> Run:
         )
         run.refresh_from_db(fields=["state", "ended_at", "is_implicit"])
         if changed:
-            _record(actor, "run.ended", run, outcome=state)
+            record(actor, "run.ended", run, outcome=state)
         elif run.is_open:
             raise Conflict("run.of_one_call", "This run belongs to a single call and ends with it.")
         elif run.state != state:
@@ -123,20 +123,6 @@ def correct_implicit_run(run_id: UUID, *, state: RunState) -> None:
 def halt_runs(runs: QuerySet[Run]) -> int:
     """A stop ends what is open; returns how many runs that were."""
     return runs.filter(state=RunState.OPEN).update(state=RunState.HALTED, ended_at=clock.now())
-
-
-def _record(actor: Actor, code: str, run: Run, *, outcome: str = "") -> None:
-    audit.record(
-        actor,
-        code,
-        subject_type="run",
-        subject_id=run.id,
-        subject_name=run.title,
-        process=run.process.slug,
-        environment=run.environment,
-        run_id=run.id,
-        outcome=outcome,
-    )
 
 
 def add_span(

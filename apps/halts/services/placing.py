@@ -8,7 +8,7 @@ from django.db import transaction
 from apps.core import clock, locks, outbox
 from apps.core.actor import Actor
 from apps.core.errors import Invalid, NotAllowed
-from apps.core.rows import change, together
+from apps.core.rows import change_unseen, together
 from apps.halts.above import above
 from apps.halts.events import HaltPlaced
 from apps.halts.models import Halt, Mode, ReasonCode, Scope
@@ -68,7 +68,9 @@ def place_halt(
         )
         record(actor, "halt.placed", halt, target, reason=reason or ReasonCode(reason_code).label)
         outbox.add(HaltPlaced(halt_id=str(halt.id)))
-    _measure(halt, began)
+        # up to the commit and without it: to write this afterwards would be one more wait before the answer
+        halt.time_to_stop_ms = round((time.monotonic() - began) * 1000)
+        change_unseen(Halt, {"time_to_stop_ms": halt.time_to_stop_ms}, id=halt.id)
     return halt
 
 
@@ -78,12 +80,6 @@ def _target_to_halt(actor: Actor, scope_type: str, reference: str, environment: 
     if not may_place(actor, target):
         raise NotAllowed("halt.not_allowed", f"Only an operator may halt {target.name}.")
     return target
-
-
-def _measure(halt: Halt, began: float) -> None:
-    """How long it took, which only the commit ends. The halt stands whether or not this is written."""
-    halt.time_to_stop_ms = round((time.monotonic() - began) * 1000)
-    change(Halt, {"time_to_stop_ms": halt.time_to_stop_ms}, id=halt.id)
 
 
 def may_place(actor: Actor, target: Target) -> bool:
