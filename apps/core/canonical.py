@@ -17,7 +17,7 @@ def canonical_bytes(value: Any) -> bytes:
     surrogates).
     """
     try:
-        # nearly all we digest is of this kind, and the standard library writes it ten times as fast
+        # nearly all we digest is of this kind, and the standard library writes it three times as fast
         return _ENCODER.encode(value).encode() if _is_plain(value) else rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise Invalid("json.not_canonical", f"A value cannot be carried exactly by JSON: {error}.") from None

@@ -15,9 +15,6 @@ from apps.halts.models import Condition, Halt
 from apps.runs.models import Run, RunState
 from apps.runs.queries import runs_visible_to
 
-# How far the last call is looked for, one after the other. Nearly always it was a moment ago, and whoever stops
-# something waits; a full table is not searched for what was years ago.
-LOOKED_BACK = (dt.timedelta(seconds=30), dt.timedelta(hours=1), dt.timedelta(days=1))
 # A call that was on its way for longer than this counts for no rule.
 LONGEST_EXECUTION = dt.timedelta(hours=1)
 WENT_WRONG = (CallState.FAILED, CallState.OUTCOME_UNKNOWN)
@@ -34,17 +31,15 @@ def executing_in(scope: Scoped, environment: str) -> list[UUID]:
     return list(calls.order_by("executing_at", "id").values_list("id", flat=True))
 
 
-def last_admitted_in(scope: Scoped, environment: str) -> dt.datetime | None:
-    """When the latest call in the scope became executing; None when none did within a day."""
-    calls = ToolCall.objects.filter(calls_covered(scope), environment=environment)
-    now = clock.now()
-    for back in LOOKED_BACK:
-        moment: dt.datetime | None = calls.filter(executing_at__gte=now - back).aggregate(last=Max("executing_at"))[
-            "last"
-        ]
-        if moment is not None:
-            return moment
-    return None
+def last_admitted_in(scope: Scoped, environment: str, within: dt.timedelta) -> dt.datetime | None:
+    """When the latest call in the scope became executing; None when none did within this time. It reads what began
+    within it, in the scope or not.
+    """
+    calls = ToolCall.objects.filter(
+        calls_covered(scope), environment=environment, executing_at__gte=clock.now() - within
+    )
+    moment: dt.datetime | None = calls.aggregate(last=Max("executing_at"))["last"]
+    return moment
 
 
 def restarts_in(scope: Scoped, environment: str) -> Restarts:

@@ -65,14 +65,14 @@ class Observed:
 @dataclass(frozen=True, slots=True)
 class Above:
     """`run` finds a run that the actor may see. `executing`: the calls under way in the scope of an environment, asked
-    under the exclusive lock. `last_admitted`: when the last call in it became executing. `restarts`: what waits for the
-    lift. `measured`: what a rule's condition comes to now.
-    `observed`: what became of calls under a halt.
+    under the exclusive lock. `last_admitted`: when the last call in it became executing, if within that time.
+    `restarts`: what waits for the lift. `measured`: what a rule's condition comes to now. `observed`: what became of
+    calls under a halt.
     """
 
     run: Callable[[Actor, UUID, str], NamedRun | None]
     executing: Callable[[Scoped, str], list[UUID]]
-    last_admitted: Callable[[Scoped, str], dt.datetime | None]
+    last_admitted: Callable[[Scoped, str, dt.timedelta], dt.datetime | None]
     restarts: Callable[[Scoped, str], Restarts]
     measured: Callable[[Watch], int]
     observed: Callable[[Halt], Observed]

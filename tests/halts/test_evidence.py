@@ -3,6 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
@@ -16,6 +17,7 @@ from apps.core.models import OutboxEvent
 from apps.gateway import services as gateway
 from apps.gateway.models import CallState, ToolCall
 from apps.halts import services as halts
+from apps.halts.above import above
 from apps.halts.models import Halt
 from tests.conftest import Robot, actor, credit, parked
 from tests.external.asking import asked as asked_outside
@@ -152,6 +154,28 @@ def test_afterwards_it_says_when_which_call_and_how_each_ended(
     [ended] = api("omar").get(f"/api/v1/halts/{row.id}").json()["executing"]
     assert ended["state"] in (CallState.FAILED, CallState.OUTCOME_UNKNOWN, CallState.SUCCEEDED)
     assert ended["finished_at"] is not None
+
+
+def test_what_ran_hours_ago_is_looked_for_when_nobody_is_held_up(
+    writer: Robot, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the lock only the last moments are read: a day of calls would hold every agent up."""
+    ran_at = clock.now() - dt.timedelta(hours=5)
+    writer.call("10.00")
+    ToolCall.objects.update(executing_at=ran_at)
+    look = above()
+    looked: list[dt.timedelta] = []
+
+    def counted(scope: Any, environment: str, within: dt.timedelta) -> dt.datetime | None:
+        looked.append(within)
+        return look.last_admitted(scope, environment, within)
+
+    monkeypatch.setattr("apps.halts.services.placing.above", lambda: replace(look, last_admitted=counted))
+    placed = halt(api("omar")).json()
+
+    assert placed["last_admitted_at"] is not None
+    assert Halt.objects.get().last_admitted_at == ran_at
+    assert looked == [dt.timedelta(seconds=30), dt.timedelta(days=1)]
 
 
 def test_where_nothing_ran_it_says_so(writer: Robot, api: Api, sign_in: SignIn) -> None:

@@ -20,6 +20,10 @@ from apps.registry.queries import processes_where
 
 DEFAULT_DURATION = dt.timedelta(hours=4)
 LONGEST_DURATION = dt.timedelta(days=30)
+# How far the last call is looked for: as far as takes no time while everybody is held up, and then further. A full
+# table is not searched for what was years ago.
+RECENTLY = dt.timedelta(seconds=30)
+LOOKED_BACK = dt.timedelta(days=1)
 
 
 def place_halt(
@@ -64,13 +68,15 @@ def place_halt(
             expires_at=expires_at,
             # exact only here: nobody else can begin or be half-way through beginning a call
             executing_calls=above().executing(target, environment),
-            last_admitted_at=above().last_admitted(target, environment),
+            last_admitted_at=above().last_admitted(target, environment, RECENTLY),
         )
         record(actor, "halt.placed", halt, target, reason=reason or ReasonCode(reason_code).label)
         outbox.add(HaltPlaced(halt_id=str(halt.id)))
         # up to the commit and without it: to write this afterwards would be one more wait before the answer
         halt.time_to_stop_ms = round((time.monotonic() - began) * 1000)
         change_unseen(Halt, {"time_to_stop_ms": halt.time_to_stop_ms}, id=halt.id)
+    if halt.last_admitted_at is None:
+        _look_further(halt, target)
     return halt
 
 
@@ -80,6 +86,15 @@ def _target_to_halt(actor: Actor, scope_type: str, reference: str, environment: 
     if not may_place(actor, target):
         raise NotAllowed("halt.not_allowed", f"Only an operator may halt {target.name}.")
     return target
+
+
+def _look_further(halt: Halt, target: Target) -> None:
+    """Whoever stops what has been quiet wants to know of the last hours. Nobody is held up meanwhile; the halt stands
+    whether or not this is written.
+    """
+    halt.last_admitted_at = above().last_admitted(target, halt.environment, LOOKED_BACK)
+    if halt.last_admitted_at is not None:
+        change_unseen(Halt, {"last_admitted_at": halt.last_admitted_at}, id=halt.id)
 
 
 def may_place(actor: Actor, target: Target) -> bool:
