@@ -49,6 +49,9 @@ NO_DETECTOR = "Policy demands that what %s finds is masked, and no such detector
 MOST_PARSED = 10_000
 MOST_SPEAKING = 100_000
 
+# Of a name in a sentence that is kept.
+MAX_NAME_LENGTH = 80
+
 _surroundings: BoundedCache[tuple[Any, ...], Surroundings] = BoundedCache(2_000)
 _speaking: BoundedCache[tuple[ReleaseRef, tuple[Any, ...]], Speaking] = BoundedCache(
     MOST_SPEAKING, weigh=lambda speaking: 1 + len(speaking.terms)
@@ -222,7 +225,7 @@ def _explain(message: str, speaking: Speaking) -> str:
         return f"The policies {speaking.release} could not be evaluated."
     policy, why = speaking.terms[int(match[1])].ref.id, match[2]
     if missing := _MISSING_ATTRIBUTE.search(why):
-        because = f"it reads “{missing[1]}”, which this call does not have"
+        because = f"it reads “{missing[1][:MAX_NAME_LENGTH]}”, which this call does not have"
     elif "overflow" in why:
         because = "a number in it became too large"
     elif "type error" in why:
