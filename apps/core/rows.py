@@ -5,6 +5,7 @@ These build it once per model and shape. Signals, deferred fields and what is fi
 """
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,11 @@ Statement = tuple[str, Sequence[Any]]
 """SQL with its values: no per cent sign in it but those of `%s`."""
 Question = Statement
 """A SELECT of one row or none."""
+
+
+class NotClaimed(Exception):
+    """The row was not as whoever wanted to change it expects: another was quicker."""
+
 
 # Values of this type go into such a column as they are. Asking the field, which checks and converts whatever people
 # may give it, takes longer than all else about an INSERT. A field of a class of its own is asked in any case.
@@ -86,6 +92,18 @@ def change_unseen(model: type[Model], changes: dict[str, Any], **where: Any) -> 
     _send_or_wait([(sql, [*_prepared(columns, changes), *_prepared(columns[len(changes) :], where)])])
 
 
+def claim(model: type[Model], changes: dict[str, Any], **where: Any) -> None:
+    """`change` of one row that has to be there, as the first statement of a `together`: what follows goes out with it.
+    Raises NotClaimed where there is none, at the latest when the block ends, and the transaction has to be rolled back.
+    """
+    waiting = _waiting()
+    if waiting is None or waiting.statements:
+        raise TypeError("A claim comes first in what is sent together.")
+    sql, columns = _update_of(model, tuple(changes), tuple(where))
+    waiting.statements = [(sql, [*_prepared(columns, changes), *_prepared(columns[len(changes) :], where)])]
+    waiting.begins_with_claim = True
+
+
 def insert(*rows: Model) -> None:
     """INSERT new rows whose keys and defaults were made here, in their order; within `together` they wait."""
     _send_or_wait([_insert_values(row) for row in rows])
@@ -106,10 +124,14 @@ def together() -> Iterator[None]:
     """Until the block ends, which is before the commit, statements that give no answer wait, and go to the database in
     one message: at the end, or before whatever else is asked of it, as if each had been sent at once.
     """
-    waiting = _Waiting()
-    with connection.execute_wrapper(waiting):
-        yield
-        waiting.send()
+    before = _waiting()
+    _here.waiting = waiting = _Waiting()
+    try:
+        with connection.execute_wrapper(waiting):
+            yield
+            waiting.send()
+    finally:
+        _here.waiting = before
 
 
 class _Waiting:
@@ -117,6 +139,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.statements: list[Statement] = []
+        self.begins_with_claim = False
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         self.send()
@@ -124,21 +147,32 @@ class _Waiting:
 
     def send(self) -> None:
         statements, self.statements = self.statements, []
-        if statements:
-            _send(statements)
+        is_claim, self.begins_with_claim = self.begins_with_claim, False
+        if statements and not _send(statements) and is_claim:
+            raise NotClaimed
 
 
 def _send_or_wait(statements: list[Statement]) -> None:
-    waiting = next((wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, _Waiting)), None)
+    waiting = _waiting()
     if waiting is not None:
         waiting.statements += statements
     else:
         _send(statements)
 
 
-def _send(statements: list[Statement]) -> None:
+# What the block that this thread is in has put off: each statement asks, and Django's connection is slow to find.
+_here = threading.local()
+
+
+def _waiting() -> _Waiting | None:
+    return getattr(_here, "waiting", None)
+
+
+def _send(statements: list[Statement]) -> int:
+    """How many rows the first of them has changed."""
     with connection.cursor() as cursor:
         cursor.execute(_message(cursor, statements))
+        return int(cursor.rowcount)
 
 
 def _message(cursor: CursorWrapper, statements: Sequence[Statement]) -> str:
