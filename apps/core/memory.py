@@ -72,3 +72,12 @@ class Remembered(Generic[K, V]):
         if value is not None and mark is not None:
             self._values.put(key, (mark, value))
         return value
+
+    def recall(self, key: K, moment: Moment | None) -> V | None:
+        """What was found under this key in the generation of that moment, if it is still here. Reads nothing."""
+        kept = self._values.get(key) if moment is not None else None
+        return (
+            kept[1]
+            if kept is not None and moment is not None and kept[0] == moment.marks.get(self._generation)
+            else None
+        )
