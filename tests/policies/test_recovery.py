@@ -9,35 +9,20 @@ from django.core.management import CommandError, call_command
 from apps.audit.models import AuditEntry
 from apps.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from apps.core.models import OutboxEvent
+from apps.gateway.models import ToolCall
 from apps.notifications.models import NewsKind, Notice
 from apps.notifications.services import spread_due
-from apps.policies import releases as loading
 from apps.policies import services
-from apps.policies.models import ActiveRelease, PolicyRelease, UnreadableRelease
+from apps.policies.models import PolicyRelease, UnreadableRelease
+from apps.registry.models import Tool
 from tests.conftest import actor, at_once, settle_news
+from tests.policies.recovering import active, forget, spoil
 from tests.policies.reviewing import SET, released
 from tests.world import POLICY
 
 pytestmark = pytest.mark.django_db
 CALL = {"tool": "erp.issue_credit_memo"}
 SENTENCE = "The policies order-to-cash@2 cannot be read: every call of order-to-cash in production is denied."
-
-
-def active(policy_set: str = SET, environment: str = "production") -> PolicyRelease:
-    return ActiveRelease.objects.get(policy_set__slug=policy_set, environment=environment).release
-
-
-def spoil(release: PolicyRelease, **columns: object) -> None:
-    """What a bad disk or a restored backup leaves, seen by a process that starts after it."""
-    with pgtrigger.ignore("policies.PolicyRelease:immutable"):
-        PolicyRelease.objects.filter(id=release.id).update(**(columns or {"text": release.text[:-40]}))
-    forget()
-
-
-def forget() -> None:
-    """As a process that has just begun: no memory of releases, and none of what is active."""
-    loading._releases.clear()
-    ActiveRelease.objects.filter(environment="nowhere").update(environment="nowhere")
 
 
 def recovered(who: str = "omar", policy_set: str = SET, environment: str = "production", reason: str = "Bad disk"):
@@ -241,3 +226,26 @@ def test_two_people_at_once_make_one_release(world):
             return refusal.code
 
     assert sorted(at_once([lambda: go("omar"), lambda: go("priya")])) == ["3", "policy.readable"]
+
+
+def test_a_vault_that_takes_nothing_denies_and_the_next_call_goes_on(writer, erp):
+    """The answer and its input commit together (I2): without the one there is not the other."""
+    with (
+        patch("apps.vault.services.insert", side_effect=OSError("gone")),
+        patch("apps.vault.services.sealed", side_effect=OSError("gone")),
+    ):
+        answer = writer.call("180.00")
+    assert (answer.status_code, answer.json()["code"]) == (500, "bug")
+    assert not ToolCall.objects.exists()
+    assert writer.call("180.00").status_code == 200
+    assert len(erp.requests_of("/credit-memos")) == 1
+
+
+def test_a_tool_that_is_gone_is_not_found_and_the_others_go_on(writer, world):
+    """A policy that names it does no harm: it speaks of nothing."""
+    Tool.objects.filter(name="erp.write_off").update(name="erp.write_off_2")
+    forget()
+    gone = writer.call("180.00", tool="erp.write_off", key="gone")
+    assert (gone.status_code, gone.json()["code"]) == (404, "tool_not_found")
+    assert writer.call("180.00", key="other").status_code == 200
+    assert services.watch_releases() == 0
