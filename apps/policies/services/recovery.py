@@ -53,13 +53,13 @@ def _watched(active: ActiveRelease) -> bool:
             defaults={"release": active.release, "why": problem[:500], "noticed_at": clock.now()},
         )
         if is_new:
-            _record(WATCHER, "policy.unreadable", noted, reason=problem)
+            _record(WATCHER, "policy.unreadable", noted.release, noted.environment, reason=problem)
             outbox.add(PolicyUnreadable(str(noted.id), active.policy_set.slug, active.environment))
     return bool(problem)
 
 
 def _cross_out(noted: UnreadableRelease) -> None:
-    _record(WATCHER, "policy.readable", noted)
+    _record(WATCHER, "policy.readable", noted.release, noted.environment)
     outbox.add(PolicyReadable(str(noted.id), noted.policy_set.slug, noted.environment))
     noted.delete()
 
@@ -102,7 +102,9 @@ def recover_release(*, actor: Actor, policy_set: str, environment: str, reason: 
             source=source,
         )
         activate(release, environment, actor, before=active, message=reason, data={"recovers": source.version})
-        _record_recovery(actor, release, active.release, environment, reason)
+        # beside the line of every release: this one asked nobody
+        broken = active.release.version
+        _record(actor, "policy.recovered", release, environment, reason=reason, unreadable=broken)
         for noted in UnreadableRelease.objects.filter(policy_set=owner, environment=environment):
             outbox.add(PolicyReadable(str(noted.id), owner.slug, environment))
             noted.delete()
@@ -134,34 +136,18 @@ def _before(policy_set: PolicySet, environment: str) -> Iterator[PolicyRelease]:
                 yield release
 
 
-def _record(actor: Actor, code: str, noted: UnreadableRelease, *, reason: str = "") -> None:
-    release, process = noted.release, noted.policy_set.process
+def _record(
+    actor: Actor, code: str, release: PolicyRelease, environment: str, *, reason: str = "", **data: int
+) -> None:
+    process = release.policy_set.process
     audit.record(
         actor,
         code,
         subject_type="policy_release",
         subject_id=release.id,
-        subject_name=f"{noted.policy_set.slug}@{release.version}",
-        process=process.slug if process else "",
-        environment=noted.environment,
-        reason=reason[:500],
-        data={"set": noted.policy_set.slug, "version": release.version},
-    )
-
-
-def _record_recovery(
-    actor: Actor, release: PolicyRelease, broken: PolicyRelease, environment: str, reason: str
-) -> None:
-    """Beside the line of every release: this one asked nobody."""
-    process = release.policy_set.process
-    audit.record(
-        actor,
-        "policy.recovered",
-        subject_type="policy_release",
-        subject_id=release.id,
         subject_name=f"{release.policy_set.slug}@{release.version}",
         process=process.slug if process else "",
         environment=environment,
-        reason=reason,
-        data={"set": release.policy_set.slug, "unreadable": broken.version, "version": release.version},
+        reason=reason[:500],
+        data={"set": release.policy_set.slug, "version": release.version, **data},
     )
