@@ -61,6 +61,11 @@ class AskSerializer(serializers.Serializer[Any]):
     in_flight = serializers.CharField(max_length=10, required=False, default=InFlight.RECHECK)
 
 
+class RecoverSerializer(serializers.Serializer[Any]):
+    environment = serializers.CharField(max_length=20)
+    reason = serializers.CharField(max_length=300)
+
+
 class SendSerializer(AskSerializer, SeenSerializer):
     pass
 
@@ -246,6 +251,18 @@ class PolicyRollBack(APIView):
     @extend_schema(operation_id="policy_roll_back", request=AskSerializer, responses={202: OpenApiTypes.OBJECT})
     def post(self, request: Request, policy_set: str, version: int) -> Response:
         return _ask(request, policy_set, version, services.request_rollback)
+
+
+class PolicyRecover(APIView):
+    """Go back at once to what can be read, where what decides cannot."""
+
+    @extend_schema(operation_id="policy_recover", request=RecoverSerializer, responses={200: OpenApiTypes.OBJECT})
+    def post(self, request: Request, policy_set: str) -> Response:
+        person_of(request)
+        given = RecoverSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        release = services.recover_release(actor=actor_of(request), policy_set=policy_set, **given.validated_data)
+        return Response(_release(release, names_of([release.released_by])[release.released_by]))
 
 
 class PolicyReview(APIView):

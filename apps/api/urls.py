@@ -48,6 +48,7 @@ urlpatterns = [
         policies.PolicyRollBack.as_view(),
         name="api-policy-roll-back",
     ),
+    path("api/v1/policies/<slug:policy_set>/recover", policies.PolicyRecover.as_view(), name="api-policy-recover"),
     path("api/v1/policies/<slug:policy_set>/diff", policies.PolicyDiff.as_view(), name="api-policy-diff"),
     path("api/v1/policies/<slug:policy_set>/drafts", policies.PolicyDrafts.as_view(), name="api-policy-drafts"),
     path("api/v1/policy-drafts/<uuid:draft_id>", policies.PolicyDraftDetail.as_view(), name="api-policy-draft"),

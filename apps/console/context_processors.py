@@ -10,10 +10,13 @@ from django.utils.functional import SimpleLazyObject
 from apps.accounts.requests import actor_or_none
 from apps.approvals.queries import waiting_count
 from apps.core.actor import Actor
+from apps.core.generations import Moment, read_moment
 from apps.gateway.queries import unknown_count
 from apps.halts.models import Halt, Mode
-from apps.halts.queries import halts_visible_to
+from apps.halts.queries import all_in_force, halts_visible_to
 from apps.notifications.queries import unseen_count
+from apps.policies.queries import sets_visible_to
+from apps.policies.unreadable import unreadable_releases
 from apps.registry.models import Environment
 
 VERB = {Mode.DRAIN: "drained", Mode.HOLD: "held", Mode.STOP: "stopped"}
@@ -53,11 +56,13 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def _shell(request: HttpRequest) -> dict[str, Any]:
     actor = actor_or_none(request)
+    moment = read_moment()
     return {
         "sections": _sections(request, actor) if actor else [],
         "environment": Environment.PRODUCTION.value,
         "environments": [],
-        "halts": _banner(actor),
+        "halts": _banner(actor, moment),
+        "unreadable": _unreadable(actor, moment),
         "person": _person(request) if actor else None,
         "audit_through": None,
         "unseen": unseen_count(actor) if actor and actor.is_person else 0,
@@ -88,11 +93,28 @@ def _sections(request: HttpRequest, actor: Actor) -> list[list[dict[str, Any]]]:
     ]
 
 
-def _banner(actor: Actor | None) -> list[dict[str, Any]]:
+def _unreadable(actor: Actor | None, moment: Moment) -> list[dict[str, str]]:
+    """Sets of policies that cannot be read where they decide. Everyone who signs in learns of it, as far as they see
+    the set; a stranger only that it is so.
+    """
+    found = unreadable_releases(moment)
+    if not found:  # nearly always
+        return []
+    if actor is None:
+        return [{"sentence": "Policies cannot be read, and calls are denied.", "url": ""}]
+    seen = set(sets_visible_to(actor).values_list("slug", flat=True))
+    return [
+        {"sentence": each.sentence, "url": reverse("policy-set", args=[each.policy_set])}
+        for each in found
+        if each.policy_set in seen
+    ]
+
+
+def _banner(actor: Actor | None, moment: Moment) -> list[dict[str, Any]]:
     """Every halt in force that this person may see; a stranger at the sign-in page learns that there are halts, not
     which.
     """
-    in_force = list(Halt.objects.in_force().order_by("-id"))
+    in_force = all_in_force(moment)
     if not in_force:  # nearly always: who sees which is asked only where there is one
         return []
     if actor is None:

@@ -48,6 +48,7 @@ urlpatterns = [
     path("policies/<slug:slug>/diff/", policies.policy_diff, name="policy-diff"),
     path("policies/<slug:slug>/versions/<int:version>/", policies.policy_version, name="policy-version"),
     path("policies/<slug:slug>/versions/<int:version>/decisions/", policies.policy_decisions, name="policy-decisions"),
+    path("policies/<slug:slug>/recover/", policies.recover, name="policy-recover"),
     path("policies/<slug:slug>/versions/<int:version>/promote/", policies.promote, name="policy-promote"),
     path("policies/<slug:slug>/versions/<int:version>/roll-back/", policies.roll_back, name="policy-roll-back"),
 ]

@@ -56,6 +56,7 @@ def scope_key(halt: Halt) -> tuple[str, str]:
 
 
 _in_force: Remembered[str, tuple[Halt, ...]] = Remembered(HALTS, size=100)
+_everywhere: Remembered[str, tuple[Halt, ...]] = Remembered(HALTS, size=1)
 
 
 def halts_over(reach: Reach, *, moment: Moment | None = None) -> list[Halt]:
@@ -76,6 +77,12 @@ def halts_over(reach: Reach, *, moment: Moment | None = None) -> list[Halt]:
         and not halt.lets_through(reach.run_id, moment.now)
     ]
     return sorted(halts, key=lambda halt: (STRICTNESS[Mode(halt.mode)], halt.id))
+
+
+def all_in_force(moment: Moment) -> list[Halt]:
+    """Of every environment, newest first; no query as long as none is placed or lifted."""
+    halts = _everywhere.get("", lambda: tuple(Halt.objects.in_force().order_by("-id")), moment=moment) or ()
+    return [halt for halt in halts if halt.is_in_force(moment.now)]
 
 
 def _read_in_force(environment: str) -> tuple[Halt, ...]:

@@ -14,6 +14,7 @@ from apps.halts.models import Halt, LiftRequest, Mode
 from apps.halts.services.drills import DRILL
 from apps.notifications import services
 from apps.notifications.models import NewsKind
+from apps.policies.events import PolicyReadable, PolicyUnreadable
 from apps.runs.events import RunExtended, RunTimedOut
 
 USED_UP = 100
@@ -32,6 +33,15 @@ def note_held_run(event: dict[str, Any]) -> None:
 
 def close_held_run(event: dict[str, Any]) -> None:
     services.close_news(f"held:{event['hold_id']}")
+
+
+def note_broken(event: dict[str, Any]) -> None:
+    data = {"noted": event["noted_id"], "set": event["policy_set"], "environment": event["environment"]}
+    services.note(kind=NewsKind.BROKEN, key=f"broken:{event['noted_id']}", data=data)
+
+
+def close_broken(event: dict[str, Any]) -> None:
+    services.close_news(f"broken:{event['noted_id']}")
 
 
 def note_overtime(event: dict[str, Any]) -> None:
@@ -110,6 +120,8 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     RunReleased: [close_held_run],
     RunTimedOut: [note_overtime],
     RunExtended: [close_overtime],
+    PolicyUnreadable: [note_broken],
+    PolicyReadable: [close_broken],
     BreakerOpened: [note_outage],
     BreakerRecovered: [note_return],
     HaltPlaced: [note_placed],

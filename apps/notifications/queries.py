@@ -35,6 +35,7 @@ CHOICES = (
     NewsKind.STALE,
     NewsKind.HELD,
     NewsKind.OVERTIME,
+    NewsKind.BROKEN,
     NewsKind.BUDGET,
     NewsKind.SPENT,
     NewsKind.DOWN,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from apps.core.actor import Actor
 from apps.notifications.answering import Audience
+from apps.notifications.broken import audience_of_broken, told_of_broken
 from apps.notifications.models import News, NewsKind
 from apps.notifications.overtime import audience_of_overtime, told_of_overtime
 from apps.notifications.spending import audience_of_budget, audience_of_hold, told_of_budgets, told_of_holds
@@ -30,6 +31,7 @@ SUBJECTS = {
     NewsKind.SPENT: Subject(audience_of_budget, told_of_budgets),
     NewsKind.HELD: Subject(audience_of_hold, told_of_holds),
     NewsKind.OVERTIME: Subject(audience_of_overtime, told_of_overtime),
+    NewsKind.BROKEN: Subject(audience_of_broken, told_of_broken),
     NewsKind.DOWN: Subject(audience_of_outage, told_of_systems),
     NewsKind.BACK: Subject(audience_of_return, told_of_systems),
     NewsKind.HALTED: Subject(audience_of_halt, told_of_halts),

@@ -7,9 +7,11 @@ class PoliciesConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.approvals import subjects
-        from apps.core import outbox
+        from apps.core import health, outbox
         from apps.policies.consent import SUBJECT_TYPE, page_of_approval
         from apps.policies.handlers import HANDLERS
+        from apps.policies.unreadable import part_of_health
 
         subjects.register(subjects.SubjectKind(SUBJECT_TYPE, context=page_of_approval))
         outbox.register(HANDLERS)
+        health.WARNINGS["policies"] = part_of_health

@@ -13,11 +13,19 @@ from functools import cached_property
 
 from cedarpy import PolicySet
 
+from apps.policies.characters import character_name
+
 # Cedar recurses on the thread's stack, and reading its JSON form on Python's: 160 negations overflow the
 # two mebibytes of a web thread, some hundreds of operators in a row Python. Nobody writes policies near such limits.
 MAX_NESTING = 32
 MAX_DEPTH = 150
 MAX_TEXT_LENGTH = 512 * 1024
+# Checking and laying out a text takes a second at these sizes. Cedar's layout of one policy takes the square of its
+# length, and recurses over what stands between its commas: a list of ten thousand ended the process.
+MAX_POLICIES = 1_000
+MAX_TOKENS = 100_000
+MAX_TOKENS_OF_ONE = 9_000
+MAX_LISTED = 4_000
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n\r]*)
@@ -81,13 +89,18 @@ class Statement:
 
 
 def statements(text: str) -> tuple[Statement, ...]:
-    """The policies of a text. Raises TextError for what is no Cedar at all, and for what is too deep or too long to be
-    parsed safely.
+    """The policies of a text. Raises TextError for what is no Cedar at all, and for what is too deep, too long or too
+    many to be parsed safely.
     """
     if len(text) > MAX_TEXT_LENGTH:
         raise TextError(f"The text is longer than {MAX_TEXT_LENGTH:,} characters.", 0)
-    found, tokens = [], []
-    for token in _tokens(text):
+    found: list[Statement] = []
+    tokens: list[Token] = []
+    for number, token in enumerate(_tokens(text)):
+        if number == MAX_TOKENS:
+            raise TextError(f"The text is longer than {MAX_TOKENS:,} words and signs.", token.offset)
+        if not tokens and len(found) == MAX_POLICIES:
+            raise TextError(f"A set holds at most {MAX_POLICIES:,} policies. More begin here.", token.offset)
         tokens.append(token)
         if token.text == ";":
             found.append(Statement(text, tuple(tokens)))
@@ -96,6 +109,7 @@ def statements(text: str) -> tuple[Statement, ...]:
         found.append(Statement(text, tuple(tokens)))
     for statement in found:
         _refuse_recursion(statement)
+        _refuse_length(statement)
     return tuple(found)
 
 
@@ -118,16 +132,32 @@ def _tokens(text: str) -> Iterator[Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            what = (
-                "This text has no closing quotation mark."
-                if text[at] == '"'
-                else f"“{text[at]}” means nothing in Cedar."
-            )
-            raise TextError(what, at)
+            raise TextError(_why_no_token(text[at]), at)
         kind = match.lastgroup or ""
         if kind != "space":
             yield Token(match[0], at, kind)
         at = match.end()
+
+
+def _why_no_token(character: str) -> str:
+    if character == '"':
+        return "This text has no closing quotation mark."
+    if character.isascii() and character.isprintable():
+        return f"“{character}” means nothing in Cedar."
+    shown = f"“{character}” ({character_name(character)})" if character.isprintable() else character_name(character)
+    return f"{shown} means nothing in Cedar, outside of quotation marks."
+
+
+def _refuse_length(statement: Statement) -> None:
+    if len(statement.tokens) > MAX_TOKENS_OF_ONE:
+        sentence = f"This policy is longer than {MAX_TOKENS_OF_ONE:,} words and signs; write several."
+        raise TextError(sentence, statement.offset)
+    commas = [token.offset for token in statement.tokens if token.text == ","]
+    if len(commas) > MAX_LISTED:
+        sentence = (
+            f"This policy lists more than {MAX_LISTED:,} things; use a parameter that is a list, or several policies."
+        )
+        raise TextError(sentence, commas[MAX_LISTED])
 
 
 @dataclass(slots=True)

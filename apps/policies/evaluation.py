@@ -23,7 +23,15 @@ from apps.policies.heads import Member, member
 from apps.policies.irreversible import NEVER_ALONE, never_alone
 from apps.policies.obligations import strictest, with_redactions
 from apps.policies.parameters import ParameterTypes
-from apps.policies.releases import LoadedRelease, Terms, cache_release, cached_release, content_hash, load_release
+from apps.policies.releases import (
+    LoadedRelease,
+    Terms,
+    cache_release,
+    cached_release,
+    content_hash,
+    is_panic,
+    load_release,
+)
 from apps.policies.schema import action_groups, argument_shape, decision_schema
 from apps.policies.verdicts import CallFacts, Obligations, Outcome, ReleaseRef, Verdict, floor_confidence
 
@@ -40,6 +48,8 @@ __all__ = [
 
 NO_RELEASE = "No policies are released for this process in this environment, and without policies nothing is allowed."
 
+# What denies here is no rule: the release has to be mended, and the same call can be made again afterwards.
+UNREADABLE = "policies_unreadable"
 # A permit that demands what cannot be done here permits nothing: the answer of the system is not known beforehand.
 REDACTION_UNAVAILABLE = "redaction_unavailable"
 NO_DETECTOR = "Policy demands that what %s finds is masked, and no such detector is installed."
@@ -48,6 +58,9 @@ NO_DETECTOR = "Policy demands that what %s finds is masked, and no such detector
 # 80 MB and 30 MB in a process. What a mesh asks every day is a tenth of that.
 MOST_PARSED = 10_000
 MOST_SPEAKING = 100_000
+
+# Of a name in a sentence that is kept.
+MAX_NAME_LENGTH = 80
 
 _surroundings: BoundedCache[tuple[Any, ...], Surroundings] = BoundedCache(2_000)
 _speaking: BoundedCache[tuple[ReleaseRef, tuple[Any, ...]], Speaking] = BoundedCache(
@@ -81,7 +94,8 @@ def decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     if outcome != "deny" and (missing := missing_detectors(obligations.redact, facts.detectors)):
         errors = (NO_DETECTOR % ", ".join(missing),)
         return Verdict("deny", policies, Obligations(), refs, errors, facts.as_json(), REDACTION_UNAVAILABLE)
-    return Verdict(outcome, policies, obligations, refs, errors, facts.as_json())
+    code = UNREADABLE if any(release.problem for release in ordered) else ""
+    return Verdict(outcome, policies, obligations, refs, errors, facts.as_json(), code)
 
 
 def missing_detectors(names: Iterable[str], installed: Collection[str]) -> list[str]:
@@ -200,6 +214,10 @@ def _ask(speaking: Speaking, question: _Question, *, is_checked: bool) -> _Answe
         result = is_authorized(request, speaking.policies, question.surroundings.entities, schema)
     except (ValueError, TypeError):
         return None
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        return None
     # Cedar names its reasons in any order; a verdict must not depend on it
     positions = sorted(int(name.removeprefix("policy")) for name in result.diagnostics.reasons)
     reasons = tuple(speaking.terms[position] for position in positions)
@@ -222,7 +240,7 @@ def _explain(message: str, speaking: Speaking) -> str:
         return f"The policies {speaking.release} could not be evaluated."
     policy, why = speaking.terms[int(match[1])].ref.id, match[2]
     if missing := _MISSING_ATTRIBUTE.search(why):
-        because = f"it reads “{missing[1]}”, which this call does not have"
+        because = f"it reads “{missing[1][:MAX_NAME_LENGTH]}”, which this call does not have"
     elif "overflow" in why:
         because = "a number in it became too large"
     elif "type error" in why:

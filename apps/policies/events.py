@@ -55,3 +55,29 @@ class PolicyReviewEnded(DomainEvent):
     @property
     def subject(self) -> str:
         return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyUnreadable(DomainEvent):
+    """What decides there cannot be read, and everything it has a say in is denied."""
+
+    noted_id: str
+    policy_set: str
+    environment: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_set:{self.policy_set}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReadable(DomainEvent):
+    """What decides there can be read again, or something else decides."""
+
+    noted_id: str
+    policy_set: str
+    environment: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_set:{self.policy_set}"

@@ -10,6 +10,7 @@ import yaml
 
 from apps.core.errors import Invalid
 from apps.policies.cases import case_problems
+from apps.policies.characters import tidy
 from apps.policies.merging import DraftContent
 
 TEXT, PARAMETERS = "policy.cedar", "parameters.json"
@@ -30,7 +31,7 @@ def read_directory(directory: Path) -> DraftContent:
     cases = (_parsed(found[0]) or []) if found else []
     if problems := case_problems(cases):
         raise Invalid("policy.bad_files", f"{found[0].name}{problems[0]['pointer']}: {problems[0]['sentence']}")
-    return DraftContent(_read(directory / TEXT).replace("\r\n", "\n"), parameters, tuple(cases))
+    return DraftContent(tidy(_read(directory / TEXT)), parameters, tuple(cases))
 
 
 def write_directory(directory: Path, content: DraftContent) -> list[Path]:

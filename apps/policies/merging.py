@@ -112,6 +112,8 @@ def _chunks(text: str) -> dict[str, str] | None:
         parts, read = statements(text), read_policies(text)
     except TextError:
         return None
+    if len(parts) != len(read):
+        return None
     chunks, start = dict[str, str](), 0
     for part, policy in zip(parts, read, strict=True):
         end = part.tokens[-1].end

@@ -75,6 +75,24 @@ class ActiveRelease(models.Model):
         return f"{self.release} in {self.environment}"
 
 
+class UnreadableRelease(models.Model):
+    """What decides there cannot be read, and somebody noticed. Gone as soon as something readable decides."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    policy_set = models.ForeignKey(PolicySet, on_delete=models.PROTECT, related_name="unreadable")
+    environment = models.CharField(max_length=20, choices=Environment.choices)
+    release = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, related_name="+")
+    why = models.CharField(max_length=500)
+    noticed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["policy_set", "environment"], name="unreadable_once")]
+        triggers = begins_new(CONFIGURATION)
+
+    def __str__(self) -> str:
+        return f"{self.release} in {self.environment}"
+
+
 class PointerMove(models.Model):
     """One move of a pointer: from then on the release decided there, until the next move. Never changed or removed."""
 

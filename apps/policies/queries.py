@@ -25,6 +25,7 @@ from apps.policies.models import (
     PolicyRelease,
     PolicySet,
     ReleaseRequest,
+    UnreadableRelease,
 )
 from apps.policies.validation import Known
 from apps.policies.verdicts import ReleaseRef, ToolFacts
@@ -55,8 +56,8 @@ def active_releases(*, process_id: UUID, environment: str, moment: Moment | None
 
 
 def _read_active(process_id: UUID, environment: str) -> tuple[LoadedRelease, ...]:
-    """One query for their ids; their text is fetched, in one more, only by a process that sees a release for the first
-    time.
+    """Two queries for their ids; their text is fetched, in one more, only by a process that sees a release for the
+    first time.
     """
     whose = Q(policy_set__process=None) | Q(policy_set__process_id=process_id)
     active = ActiveRelease.objects.filter(whose, environment=environment).order_by("policy_set__slug")
@@ -73,13 +74,29 @@ def releases_of(refs: Iterable[ReleaseRef]) -> tuple[LoadedRelease, ...]:
 
 def _loaded(release_ids: Iterable[UUID]) -> tuple[LoadedRelease, ...]:
     wanted = list(release_ids)
-    found = {release_id: cached_release(release_id) for release_id in wanted}
-    missing = [release_id for release_id, release in found.items() if release is None]
+    found = releases_by_id(wanted)
+    return tuple(found[release_id] for release_id in wanted if release_id in found)
+
+
+def releases_by_id(release_ids: Iterable[UUID]) -> dict[UUID, LoadedRelease]:
+    """A query for those this process has not read before, and for those somebody could not read: what it remembers of
+    them is not what everybody has.
+    """
+    wanted = set(release_ids)
+    doubted = set(UnreadableRelease.objects.filter(release__in=wanted).values_list("release_id", flat=True))
+    found = {release_id: cached_release(release_id) for release_id in wanted - doubted}
+    missing = doubted | {release_id for release_id, release in found.items() if release is None}
     if missing:
         for row in PolicyRelease.objects.filter(id__in=missing).select_related("policy_set"):
-            ref = ReleaseRef(row.policy_set.slug, row.version, row.content_hash)
-            found[row.id] = cache_release(row.id, load_release(ref, text=row.text, parameters=row.parameters))
-    return tuple(release for release_id in wanted if (release := found[release_id]) is not None)
+            loaded = load_release(ref_of(row), text=row.text, parameters=row.parameters)
+            # one that cannot be read may be mended
+            found[row.id] = loaded if loaded.problem else cache_release(row.id, loaded)
+    return {release_id: release for release_id, release in found.items() if release is not None}
+
+
+def ref_of(release: PolicyRelease) -> ReleaseRef:
+    """Reads the set: select it with the release."""
+    return ReleaseRef(release.policy_set.slug, release.version, release.content_hash)
 
 
 def tool_facts(tool: Tool) -> ToolFacts:
@@ -215,8 +232,12 @@ def version_of(draft: PolicyDraft, number: int | None = None) -> DraftVersion:
 
 
 def content_of(stored: DraftVersion | PolicyRelease | None) -> DraftContent:
-    """Nothing is an empty set."""
-    return DraftContent(stored.text, stored.parameters, tuple(stored.cases)) if stored else DraftContent("", {})
+    """Nothing is an empty set, and so is what a bad disk left of its parts: pages are shown nevertheless."""
+    if stored is None:
+        return DraftContent("", {})
+    parameters = stored.parameters if isinstance(stored.parameters, dict) else {}
+    cases = stored.cases if isinstance(stored.cases, list) else []
+    return DraftContent(stored.text, parameters, tuple(case for case in cases if isinstance(case, dict)))
 
 
 def requested_content(request: ReleaseRequest) -> DraftContent:

@@ -88,7 +88,16 @@ def load_release(ref: ReleaseRef, *, text: str, parameters: dict[str, Any]) -> L
         why = error.sentence
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = str(error)
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        why = "Cedar breaks on them."
     return LoadedRelease(ref, problem=f"The policies {ref} cannot be read, so nothing is allowed: {why}")
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether it is what a fault inside Cedar raises: no Exception, and importable from nowhere."""
+    return type(error).__name__ == "PanicException"
 
 
 def _load(ref: ReleaseRef, text: str, parameters: dict[str, Any]) -> LoadedRelease:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from cedarpy import Schema, policies_to_json_str
@@ -14,6 +15,7 @@ from cedarpy import validate_policies as cedar_validate
 
 from apps.policies.arguments import RecordOf
 from apps.policies.cedar_text import Statement, TextError, parse_error, place, statements
+from apps.policies.characters import character_name, first_unseen
 from apps.policies.detectors import PREFIX
 from apps.policies.obligations import parse_chain, parse_duration, parse_escalations, parse_redactions
 from apps.policies.parameters import Parameters, read_parameters
@@ -22,6 +24,9 @@ from apps.policies.verdicts import ToolFacts
 
 ANNOTATIONS = ("id", "says", "approval", "expires", "escalate", "redact")
 MAX_SAYS_LENGTH = 200
+# Nobody reads more at a time, and some take long to explain.
+MOST_PROBLEMS = 100
+MAX_SENTENCE_LENGTH = 500
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", re.ASCII)
 _PREFIX = re.compile(r"for policy `[^`]*`, ")
@@ -76,19 +81,37 @@ class Problem:
 
 
 def problems_of(*, text: str, parameters: Any, known: Known) -> tuple[Problem, ...]:
-    """Every mistake found, in the order of the text; empty when it may be released."""
+    """The mistakes, in the order of the text; empty when it may be released. Of very many, MOST_PROBLEMS and a sentence
+    that there are more.
+    """
+    found = tuple(islice(_problems(text, parameters, known), MOST_PROBLEMS + 1))
+    listed = sorted(dict.fromkeys(found[:MOST_PROBLEMS]), key=lambda problem: (problem.line, problem.column))
+    if len(found) > MOST_PROBLEMS:
+        sentence = f"There are more mistakes than these {MOST_PROBLEMS}. Mend these first."
+        listed.append(Problem(listed[-1].line, listed[-1].column, "", sentence))
+    return tuple(listed)
+
+
+def _problems(text: str, parameters: Any, known: Known) -> Iterator[Problem]:
     read, parameter_problems = read_parameters(parameters)
-    problems = [Problem(0, 0, "", sentence) for sentence in parameter_problems]
-    problems += _unknown_teams(read, known)
+    yield from (Problem(0, 0, "", sentence) for sentence in parameter_problems)
+    yield from _unknown_teams(read, known)
+    if (unseen := first_unseen(text)) is not None:
+        sentence = f"Here stands a character that cannot be seen: {character_name(text[unseen])}. Take it out."
+        yield _problem(text, unseen, "", sentence)
+        return
     try:
         policies = statements(text)
     except TextError as error:
-        return (*problems, _problem(text, error.offset, "", error.sentence))
-    unreadable = [flaw for statement in policies if (flaw := parse_error(statement)) is not None]
-    if unreadable:
-        return (*problems, *(_problem(text, flaw.offset, "", flaw.sentence) for flaw in unreadable))
-    problems += _Checks(text, policies, read, known).run()
-    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column)))
+        yield _problem(text, error.offset, "", error.sentence)
+        return
+    are_readable = True
+    for statement in policies:
+        if (flaw := parse_error(statement)) is not None:
+            are_readable = False
+            yield _problem(text, flaw.offset, "", flaw.sentence)
+    if are_readable:
+        yield from _Checks(text, policies, read, known).run()
 
 
 def _unknown_teams(read: Parameters, known: Known) -> list[Problem]:
@@ -102,7 +125,8 @@ def _unknown_teams(read: Parameters, known: Known) -> list[Problem]:
 
 def _problem(text: str, offset: int, policy: str, sentence: str) -> Problem:
     line, column = place(text, offset)
-    return Problem(line, column, policy, sentence)
+    is_long = len(sentence) > MAX_SENTENCE_LENGTH
+    return Problem(line, column, policy[:80], sentence[:MAX_SENTENCE_LENGTH] + "…" if is_long else sentence)
 
 
 class _Checks:
@@ -138,9 +162,7 @@ class _Checks:
             if not policy_id:
                 yield self.problem(name, 'This policy has no name: write @id("…") in front of it.')
             elif not _ID.fullmatch(policy_id):
-                yield self.problem(
-                    name, "An @id is made of letters, digits, dots and hyphens, at most 80 of them.", policy_id
-                )
+                yield self.problem(name, _why_no_id(policy_id), policy_id)
             elif policy_id in seen:
                 yield self.problem(name, f"There is another policy with @id “{policy_id}”.", policy_id)
             seen.add(policy_id)
@@ -152,6 +174,9 @@ class _Checks:
             yield self.problem(name, 'This policy says nothing to people: write @says("…") in front of it.')
         elif len(says) > MAX_SAYS_LENGTH:
             yield self.problem(name, f"@says is one sentence of at most {MAX_SAYS_LENGTH} characters.", "says")
+        elif (unseen := first_unseen(says)) is not None:
+            sentence = f"@says holds a character that cannot be seen: {character_name(says[unseen])}."
+            yield self.problem(name, sentence, "says")
         for key in annotations:
             if key not in ANNOTATIONS:
                 yield self.problem(name, f"There is no annotation @{key}; there are {_listed(ANNOTATIONS)}.", "@", key)
@@ -271,6 +296,12 @@ class _Checks:
         if top == "arguments" and tool is not None and len(path) > 1:
             return _no_argument(path[1:], tool)
         return f"A call of {tool_name} has no “{'.'.join(path)}”."
+
+
+def _why_no_id(policy_id: str) -> str:
+    odd = next((character for character in policy_id if not character.isascii()), "")
+    named = f" “{odd}” is {character_name(odd)}." if odd else ""
+    return f"An @id is made of the letters a to z, digits, dots, hyphens and underscores, at most 80 of them.{named}"
 
 
 def _no_argument(path: list[str], tool: ToolFacts) -> str:

@@ -411,6 +411,7 @@ RULE = {
     "is_dry": True,
 }
 LIFT = {"reason": "Found and fixed"}
+RECOVER = {"environment": "production", "reason": "Bad disk"}
 SEND = {"version": 2, "environment": "production", "in_flight": "recheck", "message": "Fewer questions"}
 SAVE = {"version": 2, "parameter-credit_alone": "760.00", "parameter-credit_cfo": "5000.00"}
 
@@ -517,6 +518,7 @@ BODIES: dict[str, Any] = {
     "POST /policies/drafts/{policy_draft}/discard/": {"version": 2},
     "POST /policies/drafts/{policy_draft}/rebase/": {"version": 2},
     "POST /policies/drafts/{policy_draft}/send/": SEND,
+    "POST /policies/{process}/recover/": RECOVER,
     "POST /policies/{process}/versions/2/promote/": _promote,
     "POST /policies/{process}/versions/1/roll-back/": _roll_back,
     "POST /api/v1/policies/{process}/drafts": {"message": "Fewer questions"},
@@ -524,6 +526,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/policy-drafts/{policy_draft}/rebase": {"version": 2},
     "POST /api/v1/policy-drafts/{policy_draft}/discard": {"version": 2},
     "POST /api/v1/policy-drafts/{policy_draft}/send": SEND,
+    "POST /api/v1/policies/{process}/recover": RECOVER,
     "POST /api/v1/policies/{process}/versions/2/promote": _promote,
     "POST /api/v1/policies/{process}/versions/1/roll-back": _roll_back,
     "POST /oauth/token": _client_credentials,

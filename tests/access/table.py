@@ -140,6 +140,7 @@ POST   /policies/drafts/{policy_draft}/discard/       in   403   403   403   403
 POST   /policies/drafts/{policy_draft}/rebase/        in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/drafts/{policy_draft}/send/          in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/reviews/{policy_review}/withdraw/    in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/{process}/recover/                 in   403   403   409   403   409   409   404    in    in    in
 POST   /policies/{process}/versions/2/promote/    in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/{process}/versions/1/roll-back/      in   403   403   403   403   302   302   404    in    in    in
 
@@ -235,6 +236,7 @@ POST   /api/v1/policy-drafts/{policy_draft}/rebase   401   403   403   403   403
 POST   /api/v1/policy-drafts/{policy_draft}/discard   401   403   403   403   403   200   200   404   403   403   403
 POST   /api/v1/policy-drafts/{policy_draft}/send     401   403   403   403   403   202   202   404   403   403   403
 POST   /api/v1/policy-reviews/{policy_review}/withdraw 401 403 403 403 403 200 200 404 403 403 403
+POST   /api/v1/policies/{process}/recover          401   403   403   409   403   409   409   404   403   403   403
 POST   /api/v1/policies/{process}/versions/2/promote   401   403   403   403   403   202   202   404   403   403   403
 POST   /api/v1/policies/{process}/versions/1/roll-back 401 403 403 403 403 202 202 404 403 403 403
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200

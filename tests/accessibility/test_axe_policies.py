@@ -9,6 +9,7 @@ from apps.policies import services
 from tests.accessibility.looking import DESK, Looker
 from tests.conftest import Robot, actor
 from tests.fakes.erp import FakeErp
+from tests.policies.recovering import active, spoil
 from tests.policies.reviewing import SET, limit, raised, released, sent, voted
 from tests.world import POLICY
 
@@ -49,6 +50,25 @@ def test_policies(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> 
     looker.at(f"/policies/{SET}/versions/2/decisions/", name="no decisions")
 
     assert "\n".join(looker.found) == ""
+
+
+def test_policies_that_cannot_be_read(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> None:
+    looker = Looker(page, live_server.url)
+    released()
+    spoil(active())
+    looker.at("/accounts/login/", name="a stranger while policies cannot be read")
+    looker.sign_in("omar")
+    looker.at("/inbox/", name="policies cannot be read")
+    looker.at(f"/policies/{SET}/", name="a way back")
+    page.get_by_label("Why").fill("The disk")
+    page.get_by_role("button", name="Go back to version 1").click()
+    expect(page.get_by_text("Version 3 decides in production.")).to_be_visible()
+    for release in active("global"), active():
+        spoil(release)
+    looker.at(f"/policies/{SET}/versions/3/", name="a version that cannot be read")
+    looker.sign_in("dana")
+    looker.at("/policies/global/", name="no way back")
+    looker.at(f"/policies/{SET}/", name="a way back for others")
 
 
 def _refused_amount(looker: Looker) -> None:

@@ -242,7 +242,10 @@ def test_a_rule_for_a_group_without_tools_waits_for_them():
     [
         ('@says("b")', 'This policy has no name: write @id("…") in front of it.'),
         ('@id("") @says("b")', 'This policy has no name: write @id("…") in front of it.'),
-        ('@id("a b") @says("b")', "An @id is made of letters, digits, dots and hyphens, at most 80 of them."),
+        (
+            '@id("a b") @says("b")',
+            "An @id is made of the letters a to z, digits, dots, hyphens and underscores, at most 80 of them.",
+        ),
         ('@id("a")', 'This policy says nothing to people: write @says("…") in front of it.'),
         ('@id("a") @says("  ")', 'This policy says nothing to people: write @says("…") in front of it.'),
         ('@id("a") @says("b") @aproval("x:1")', f"There is no annotation @aproval; {ANNOTATIONS}"),

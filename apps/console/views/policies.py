@@ -43,6 +43,7 @@ from apps.policies.queries import (
 from apps.policies.reading import canonical_text
 from apps.policies.sentences import Setting
 from apps.policies.services.requests import ORDER
+from apps.policies.unreadable import unreadable_releases
 
 MOST_COUNTED = 1000
 
@@ -67,8 +68,31 @@ def policy_set(request: HttpRequest, slug: str) -> HttpResponse:
         "drafts": drafts,
         "reviews": [(review, title_of(review)) for review in reviews],
         "may_write": may_write(actor, found.process),
+        "broken": _broken(actor, found),
     }
     return render(request, "policies/set.html", context)
+
+
+def _broken(actor: Actor, found: PolicySet) -> list[dict[str, Any]]:
+    """Where what decides cannot be read, and what there is to go back to."""
+    unreadable = [each for each in unreadable_releases() if each.policy_set == found.slug]
+    may_recover = bool(unreadable) and services.may_recover(actor, found)
+    return [
+        {"each": each, "source": services.last_readable(found, each.environment), "may_recover": may_recover}
+        for each in unreadable
+    ]
+
+
+@require_POST
+def recover(request: HttpRequest, slug: str) -> HttpResponse:
+    """Go back to what can be read, at once."""
+    person_of(request)
+    environment = request.POST.get("environment", "")
+    release = services.recover_release(
+        actor=actor_of(request), policy_set=slug, environment=environment, reason=request.POST.get("reason", "")
+    )
+    messages.success(request, f"Version {release.version} decides in {environment}.")
+    return redirect("policy-set", slug)
 
 
 @require_safe

@@ -16,6 +16,7 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.policies import services
 from apps.policies.cases import boundary_cases, case_problems
+from apps.policies.characters import tidy
 from apps.policies.checking import check
 from apps.policies.differences import Content, difference
 from apps.policies.history import spoken
@@ -188,7 +189,7 @@ def _typed(request: HttpRequest, found: PolicyDraft) -> tuple[DraftContent, Para
         parameters = {
             name: typed[name] if stored == began.parameters.get(name) else stored for name, stored in parameters.items()
         }
-    text = request.POST.get("text", began.text).replace("\r\n", "\n")
+    text = tidy(request.POST.get("text", began.text))
     return DraftContent(text, parameters, tuple(cases)), form, problems
 
 

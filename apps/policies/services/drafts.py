@@ -4,6 +4,7 @@ Two people may have one draft open. A save names the version it began from; when
 written, and the refusal carries what they changed and what both together would be.
 """
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from apps.core.canonical import canonical_bytes
 from apps.core.errors import Conflict, Invalid
 from apps.policies.cases import case_problems
 from apps.policies.cedar_text import MAX_TEXT_LENGTH
+from apps.policies.characters import tidy
 from apps.policies.differences import Content, difference
 from apps.policies.events import PolicyDraftChanged
 from apps.policies.merging import DraftContent, Merged, Side, merge
@@ -35,6 +37,8 @@ from apps.registry.queries import processes_visible_to
 
 MAX_MESSAGE_LENGTH = 300
 MAX_JSON_BYTES = 256 * 1024
+# PostgreSQL holds neither
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def start_draft(*, actor: Actor, policy_set: str, version: int | None = None, message: str = "") -> PolicyDraft:
@@ -210,9 +214,9 @@ def _write(draft: PolicyDraft, content: DraftContent, actor: Actor) -> None:
 def _text(text: str) -> str:
     if len(text) > MAX_TEXT_LENGTH:
         raise _bad("/text", f"The text is longer than {MAX_TEXT_LENGTH:,} characters.")
-    if "\0" in text:
+    if _NO_TEXT.search(text):
         raise _bad("/text", "The text holds a character that no text has.")
-    return text.replace("\r\n", "\n")
+    return tidy(text)
 
 
 def _parameters(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`manage policy test|diff|release|export`: policies kept as plain files, by the same services as the page. A release
-from here asks for consent like any other; it does not skip it.
+from here asks for consent like any other; it does not skip it. `check` and `recover` are for when what decides cannot
+be read.
 """
 
 from argparse import ArgumentParser
@@ -18,6 +19,7 @@ from apps.policies.differences import Content, Difference, difference
 from apps.policies.files import read_directory, write_directory
 from apps.policies.models import InFlight, PolicyRelease, PolicySet
 from apps.policies.queries import content_of, ground_of, present_release, release_for, set_for
+from apps.policies.unreadable import unreadable_releases
 from apps.registry.models import Environment
 
 SIGNS = {"added": "+", "removed": "-", "kept": " "}
@@ -27,7 +29,7 @@ class Command(BaseCommand):
     help = "Try, compare, send for review or write out policies that are kept as plain files in a directory."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        acts = parser.add_subparsers(dest="act", required=True, metavar="test|diff|release|export")
+        acts = parser.add_subparsers(dest="act", required=True, metavar="test|diff|release|export|check|recover")
         test = acts.add_parser("test", help="mistakes, findings and test cases; fails where it could not be released")
         diff = acts.add_parser("diff", help="what the files change, in sentences and text")
         diff.add_argument("--against", type=int, metavar="VERSION", help="what decides in production unless given")
@@ -37,17 +39,31 @@ class Command(BaseCommand):
         release.add_argument("--message", required=True, help="what it is for")
         export = acts.add_parser("export", help="write a version out as files")
         export.add_argument("--version-number", type=int, metavar="VERSION", help="what decides in production")
+        acts.add_parser("check", help="read everything that decides; fails where something cannot be read")
+        recover = acts.add_parser("recover", help="go back at once to what can be read, where what decides cannot")
+        recover.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
+        recover.add_argument("--reason", required=True, help="it is kept with the release")
         for act in (test, diff, release, export):
             act.add_argument("directory", type=Path, help="where policy.cedar, parameters.json and tests.yaml are")
+        for act in (test, diff, release, export, recover):
             act.add_argument("--set", dest="policy_set", required=True, help="global, or the process")
             act.add_argument("--as", dest="person", required=True, metavar="USERNAME", help="who does this")
 
-    def handle(self, *args: Any, act: str, person: str, **options: Any) -> None:
+    def handle(self, *args: Any, act: str, person: str = "", **options: Any) -> None:
+        if act == "check":
+            self._check()
+            return
         user = User.objects.filter(username=person, is_active=True).first()
         if user is None:
             raise CommandError(f"There is no person “{person}”.")
         actor = actor_for(user, via="command")
-        acts = {"test": self._test, "diff": self._diff, "release": self._release, "export": self._export}
+        acts = {
+            "test": self._test,
+            "diff": self._diff,
+            "release": self._release,
+            "export": self._export,
+            "recover": self._recover,
+        }
         try:
             acts[act](actor, options)
         except MeshError as error:
@@ -108,6 +124,25 @@ class Command(BaseCommand):
             raise NotFound("policy.version_not_found", "Nothing was released of this set.")
         for path in write_directory(options["directory"], content_of(release)):
             self.stdout.write(str(path))
+
+    def _check(self) -> None:
+        services.watch_releases()
+        found = unreadable_releases()
+        for each in found:
+            self.stderr.write(f"{each.sentence} {each.why}")
+        if found:
+            raise CommandError("Some policies that decide cannot be read. `policy recover` goes back to what can.")
+        self.stdout.write("All policies that decide can be read.")
+
+    def _recover(self, actor: Actor, options: dict[str, Any]) -> None:
+        release = services.recover_release(
+            actor=actor,
+            policy_set=options["policy_set"],
+            environment=options["environment"],
+            reason=options["reason"],
+        )
+        again = release.source.version if release.source else 0
+        self.stdout.write(f"{release} decides in {options['environment']}: version {again} again.")
 
     def _tell(self, checked: Checked) -> None:
         for problem in checked.problems:
