@@ -19,7 +19,7 @@ from apps.policies.cases import boundary_cases
 from apps.policies.checking import check
 from apps.policies.differences import Content, difference
 from apps.policies.history import names_of, rows_of, setting_of, side_of, spoken
-from apps.policies.models import InFlight, PolicyDraft, PolicyRelease, ReleaseRequest
+from apps.policies.models import EmergencyRelease, InFlight, PolicyDraft, PolicyRelease, ReleaseRequest
 from apps.policies.queries import (
     content_of,
     draft_for,
@@ -313,7 +313,14 @@ def review_resource(asked: ReleaseRequest) -> dict[str, Any]:
         "version": asked.release.version if asked.release else None,
         "approval": {"id": str(asked.approval_id), "digest": asked.approval.digest} if asked.approval else None,
         "ended_at": rfc3339(asked.ended_at),
+        "emergency": _emergency(getattr(asked, "emergency", None)),
     }
+
+
+def _emergency(made: EmergencyRelease | None) -> dict[str, Any] | None:
+    if made is None:
+        return None
+    return {"state": made.state, "due_at": rfc3339(made.due_at), "answered_at": rfc3339(made.answered_at)}
 
 
 def _release(release: PolicyRelease, author: str) -> dict[str, Any]:

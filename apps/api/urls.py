@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, policies, runs
+from apps.api import budgets, halt_rules, halts, policies, policy_emergency, runs
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -47,6 +47,26 @@ urlpatterns = [
         "api/v1/policies/<slug:policy_set>/versions/<int:version>/roll-back",
         policies.PolicyRollBack.as_view(),
         name="api-policy-roll-back",
+    ),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/roll-back-alone",
+        policy_emergency.PolicyRollBackAlone.as_view(),
+        name="api-policy-roll-back-alone",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/release-alone",
+        policy_emergency.PolicyDraftReleaseAlone.as_view(),
+        name="api-policy-draft-release-alone",
+    ),
+    path(
+        "api/v1/policy-reviews/<uuid:review_id>/take-back",
+        policy_emergency.PolicyReviewTakeBack.as_view(),
+        name="api-policy-review-take-back",
+    ),
+    path(
+        "api/v1/policy-reviews/<uuid:review_id>/ask-again",
+        policy_emergency.PolicyReviewAskAgain.as_view(),
+        name="api-policy-review-ask-again",
     ),
     path("api/v1/policies/<slug:policy_set>/diff", policies.PolicyDiff.as_view(), name="api-policy-diff"),
     path("api/v1/policies/<slug:policy_set>/drafts", policies.PolicyDrafts.as_view(), name="api-policy-drafts"),

@@ -9,6 +9,7 @@ from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.requests import actor_or_none
 from apps.approvals.queries import waiting_count
+from apps.console.policy_banner import emergencies_shown
 from apps.core.actor import Actor
 from apps.gateway.queries import unknown_count
 from apps.halts.models import Halt, Mode
@@ -58,6 +59,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         "environment": Environment.PRODUCTION.value,
         "environments": [],
         "halts": _banner(actor),
+        "emergencies": emergencies_shown(actor),
         "person": _person(request) if actor else None,
         "audit_through": None,
         "unseen": unseen_count(actor) if actor and actor.is_person else 0,

@@ -62,6 +62,8 @@ ICONS = {
     NewsKind.BACK: "plug",
     NewsKind.HALTED: "octagon-pause",
     NewsKind.LIFTED: "circle-play",
+    NewsKind.ALONE: "triangle-alert",
+    NewsKind.REFUSED: "triangle-alert",
     NewsKind.FAILED: "triangle-alert",
 }
 TONES = {
@@ -77,6 +79,8 @@ TONES = {
     NewsKind.DOWN: "bad",
     NewsKind.BACK: "good",
     NewsKind.HALTED: "wait",
+    NewsKind.ALONE: "wait",
+    NewsKind.REFUSED: "bad",
     NewsKind.FAILED: "bad",
 }
 WORDS = {
@@ -94,6 +98,8 @@ WORDS = {
     NewsKind.BACK: "Answers again",
     NewsKind.HALTED: "Halt",
     NewsKind.LIFTED: "Halt",
+    NewsKind.ALONE: "Emergency release",
+    NewsKind.REFUSED: "Emergency release",
     NewsKind.FAILED: "Not delivered",
 }
 # How an approval ended, beside its word.

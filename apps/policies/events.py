@@ -55,3 +55,28 @@ class PolicyReviewEnded(DomainEvent):
     @property
     def subject(self) -> str:
         return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReleasedAlone(DomainEvent):
+    """One person released or rolled back in an emergency; a second person is asked afterwards."""
+
+    request_id: str
+    policy_set: str
+    by: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyReviewed(DomainEvent):
+    """What a second person said of an emergency release, or that nobody did in time: `state` says which."""
+
+    request_id: str
+    state: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"

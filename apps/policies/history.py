@@ -15,12 +15,14 @@ from apps.core.errors import NotFound
 from apps.core.ids import parse_uuid
 from apps.core.memory import BoundedCache
 from apps.core.paging import Page, page_of
+from apps.policies.afterwards import marks_of
 from apps.policies.cedar_text import TextError
 from apps.policies.differences import Content, difference
 from apps.policies.merging import DraftContent
 from apps.policies.models import (
     ActiveRelease,
     DraftState,
+    EmergencyRelease,
     PointerMove,
     PolicyDraft,
     PolicyRelease,
@@ -59,6 +61,7 @@ class VersionRow:
     live: list[str]
     summary: str
     periods: list[tuple[str, dt.datetime, dt.datetime | None]] = field(default_factory=list)
+    emergencies: list[EmergencyRelease] = field(default_factory=list)
 
     @property
     def at(self) -> dt.datetime:
@@ -70,6 +73,7 @@ class MoveRow:
     """One move of a pointer."""
 
     move: PointerMove
+    emergency: EmergencyRelease | None = None
 
     @property
     def at(self) -> dt.datetime:
@@ -115,7 +119,11 @@ def history_of(policy_set: PolicySet, *, cursor: str | None) -> History:
     moves = list(PointerMove.objects.filter(release__in=rows).select_related("release", "before"))
     for move, end in _with_ends(policy_set, moves):
         rows[move.release_id].periods.append((move.environment, move.moved_at, end))
-    everything: list[VersionRow | MoveRow] = [*(MoveRow(move) for move in moves), *rows.values()]
+    alone = marks_of(page.items)
+    for (release_id, _), emergency in alone.items():
+        rows[release_id].emergencies.append(emergency)
+    moved = [MoveRow(move, alone.get((move.release_id, move.environment))) for move in moves]
+    everything: list[VersionRow | MoveRow] = [*moved, *rows.values()]
     return History(sorted(everything, key=lambda row: row.at, reverse=True), page)
 
 

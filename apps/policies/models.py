@@ -197,3 +197,39 @@ class ReleaseRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.policy_set} to {self.environment}"
+
+
+class EmergencyState(models.TextChoices):
+    OPEN = "open", "To be reviewed"
+    OVERDUE = "overdue", "Review overdue"
+    AGREED = "agreed", "Agreed to afterwards"
+    REJECTED = "rejected", "Rejected afterwards"
+
+
+class EmergencyRelease(models.Model):
+    """One person changed alone what decides; a second person says by `due_at` whether that was right. The request says
+    who, what, where and why, and its approval is the one that is asked for afterwards.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    request = models.OneToOneField(ReleaseRequest, on_delete=models.PROTECT, related_name="emergency")
+    due_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=EmergencyState.choices, default=EmergencyState.OPEN)
+    answered_at = models.DateTimeField(null=True)
+    taken_back = models.OneToOneField(
+        ReleaseRequest, on_delete=models.PROTECT, null=True, related_name="takes_back", help_text="What undid it"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["due_at"], condition=~Q(state="agreed"), name="emergency_not_agreed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Emergency release of {self.request.policy_set} to {self.request.environment}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether a second person has still to say something."""
+        return self.state in (EmergencyState.OPEN, EmergencyState.OVERDUE)

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.requests import actor_of, person_of
 from apps.console.policy_forms import SendForm
 from apps.console.queries import calls_under
+from apps.console.views.policy_emergency import emergency_context
 from apps.core.actor import Actor
 from apps.core.paging import page_of
 from apps.policies import services
+from apps.policies.afterwards import may_release_alone
 from apps.policies.consent import change_of, title_of
 from apps.policies.differences import Content, Difference, difference
 from apps.policies.history import (
@@ -116,9 +118,13 @@ def policy_review(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """What was asked for, whole: the difference, the tests, who decides."""
     person_of(request)
     actor = actor_of(request)
-    found = request_for(actor, request_id)
+    return render(request, "policies/review.html", review_context(actor, request_for(actor, request_id)))
+
+
+def review_context(actor: Actor, found: ReleaseRequest) -> dict[str, Any]:
+    """Everything on the page of one review."""
     approval = found.approval
-    context = {
+    return {
         "review": found,
         "title": title_of(found),
         "change": change_of(found, setting_of(found.policy_set)),
@@ -126,8 +132,8 @@ def policy_review(request: HttpRequest, request_id: UUID) -> HttpResponse:
         "approvers": approvers_of([found]).get(found.approval_id, []) if found.approval_id else [],
         "case_count": len(requested_content(found).cases),
         "may_withdraw": found.state == RequestState.WAITING and may_write(actor, found.policy_set.process),
+        **emergency_context(actor, found),
     }
-    return render(request, "policies/review.html", context)
 
 
 @require_POST
@@ -177,7 +183,8 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
     live = live_releases(found)
     content = content_of(release)
     writes = may_write(actor, found.process)
-    done = list(ReleaseRequest.objects.filter(release=release, state=RequestState.DONE).select_related("requester"))
+    requests = ReleaseRequest.objects.filter(release=release, state=RequestState.DONE)
+    done = list(requests.select_related("requester", "emergency"))
     approvers = approvers_of(done)
     return {
         "policy_set": found,
@@ -192,6 +199,7 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
         "most_counted": MOST_COUNTED,
         "promotes_to": _further(release, live) if writes else [],
         "rolls_back_in": _behind(release, live) if writes else [],
+        "may_release_alone": may_release_alone(actor, found.process),
         "form": SendForm(),
         "diff_url": f"{reverse('policy-diff', args=[found.slug])}?from={max(version - 1, 0)}&to={version}",
     }

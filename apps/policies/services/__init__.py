@@ -2,19 +2,33 @@
 
 from apps.policies.services.answers import answer_release_request
 from apps.policies.services.drafts import discard_draft, rebase_draft, save_draft, start_draft
+from apps.policies.services.emergency import (
+    answer_emergency_review,
+    ask_again_afterwards,
+    mark_overdue_emergencies,
+    release_in_emergency,
+    roll_back_in_emergency,
+    take_back_emergency,
+)
 from apps.policies.services.publishing import publish_release, validate_policies
 from apps.policies.services.requests import request_promotion, request_release, request_rollback, withdraw_request
 
 __all__ = [
+    "answer_emergency_review",
     "answer_release_request",
+    "ask_again_afterwards",
     "discard_draft",
+    "mark_overdue_emergencies",
     "publish_release",
     "rebase_draft",
+    "release_in_emergency",
     "request_promotion",
     "request_release",
     "request_rollback",
+    "roll_back_in_emergency",
     "save_draft",
     "start_draft",
+    "take_back_emergency",
     "validate_policies",
     "withdraw_request",
 ]

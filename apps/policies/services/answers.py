@@ -49,7 +49,7 @@ def answer_release_request(request_id: UUID) -> None:
 
 def _release(request: ReleaseRequest, before: ActiveRelease | None) -> None:
     on_behalf = actor_for(request.requester, via="")
-    request.release = _release_of(request, on_behalf)
+    request.release = release_of(request, on_behalf)
     activate(
         request.release,
         request.environment,
@@ -71,7 +71,7 @@ def _release(request: ReleaseRequest, before: ActiveRelease | None) -> None:
     outbox.add(PolicyReleased(request.policy_set.slug, released.version, str(released.id), environments, on_behalf.key))
 
 
-def _release_of(request: ReleaseRequest, on_behalf: Actor) -> PolicyRelease:
+def release_of(request: ReleaseRequest, on_behalf: Actor) -> PolicyRelease:
     """A promotion moves what there is; anything else is a new release."""
     if request.kind == RequestKind.PROMOTION and request.source is not None:
         return request.source

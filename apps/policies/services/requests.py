@@ -2,6 +2,7 @@
 what they agree to is bound by a digest.
 """
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
@@ -46,6 +47,15 @@ from apps.registry.models import Environment
 ORDER = (Environment.SANDBOX, Environment.STAGING, Environment.PRODUCTION)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What somebody wants released, checked and not written yet; the draft it comes from, locked."""
+
+    request: ReleaseRequest
+    ground: Ground
+    draft: PolicyDraft | None = None
+
+
 def request_release(
     *,
     actor: Actor,
@@ -59,28 +69,40 @@ def request_release(
 
     Raises Invalid("policy.not_ready") while it has mistakes, failing test cases or findings that are certain.
     """
-    _check_choices(environment, in_flight)
     with transaction.atomic():
-        draft = draft_for(actor, draft_id)
-        require_writer(actor, draft.policy_set.process)
-        policy_set = _locked(actor, draft.policy_set.slug)
-        draft = draft_for(actor, draft_id, lock=True)
-        _check_draft(draft, version)
-        saved = version_of(draft)
-        content, ground = content_of(saved), ground_of(policy_set)
-        _check_ready(policy_set, content, ground)
-        replaces = live_releases(policy_set).get(environment)
-        _check_base(draft, replaces)
-        if replaces is not None and content == content_of(replaces):
-            raise Conflict("policy.no_change", f"This is what decides in {environment} already.")
-        kind = RequestKind.RELEASE
-        request = _request(actor, policy_set, kind, environment, replaces, in_flight, ground, content)
-        request.draft_version, request.message = saved, message.strip()[:300] or draft.message
-        _ask(actor, request, ground)
-        draft.state = DraftState.IN_REVIEW
-        draft.save(update_fields=["state"])
-        record_draft(actor, "policy.draft_sent", draft, data={"request_id": str(request.id)})
-    return request
+        prepared = prepare_release(
+            actor=actor,
+            draft_id=draft_id,
+            version=version,
+            environment=environment,
+            message=message,
+            in_flight=in_flight,
+        )
+        return _ask(actor, prepared)
+
+
+def prepare_release(
+    *, actor: Actor, draft_id: UUID, version: int, environment: str, message: str, in_flight: str
+) -> Prepared:
+    """This version of a draft, wanted in this environment: checked, not yet asked for. The set and the draft are
+    locked.
+    """
+    _check_choices(environment, in_flight)
+    draft = draft_for(actor, draft_id)
+    require_writer(actor, draft.policy_set.process)
+    policy_set = _locked(actor, draft.policy_set.slug)
+    draft = draft_for(actor, draft_id, lock=True)
+    _check_draft(draft, version)
+    saved = version_of(draft)
+    content, ground = content_of(saved), ground_of(policy_set)
+    _check_ready(policy_set, content, ground)
+    replaces = live_releases(policy_set).get(environment)
+    _check_base(draft, replaces)
+    if replaces is not None and content == content_of(replaces):
+        raise Conflict("policy.no_change", f"This is what decides in {environment} already.")
+    request = _request(actor, policy_set, RequestKind.RELEASE, environment, replaces, in_flight, ground, content)
+    request.draft_version, request.message = saved, message.strip()[:300] or draft.message
+    return Prepared(request, ground, draft)
 
 
 def request_promotion(
@@ -105,7 +127,8 @@ def request_promotion(
                 "policy.not_promotable",
                 f"{release} decides in no environment before {environment}, so nobody tried it.",
             )
-        return _request_again(actor, found, RequestKind.PROMOTION, release, environment, message, in_flight, live)
+        kind = RequestKind.PROMOTION
+        return _ask(actor, prepare_again(actor, found, kind, release, environment, message, in_flight, live))
 
 
 def request_rollback(
@@ -118,20 +141,37 @@ def request_rollback(
     in_flight: str = InFlight.RECHECK,
 ) -> ReleaseRequest:
     """Ask that an earlier version is released again, as a new release that names it."""
-    _check_choices(environment, in_flight)
-    if not message.strip():
-        raise Invalid(
-            "policy.reason_missing",
-            "Say why it is rolled back.",
-            errors=[{"pointer": "/message", "sentence": "Missing."}],
-        )
     with transaction.atomic():
-        found = _locked(actor, policy_set)
-        require_writer(actor, found.process)
-        release, live = release_for(found, version), live_releases(found)
-        if environment not in live or release.version >= live[environment].version:
-            raise Conflict("policy.not_earlier", f"{release} is not older than what decides in {environment}.")
-        return _request_again(actor, found, RequestKind.ROLLBACK, release, environment, message, in_flight, live)
+        prepared = prepare_rollback(
+            actor=actor,
+            policy_set=policy_set,
+            version=version,
+            environment=environment,
+            message=message,
+            in_flight=in_flight,
+        )
+        return _ask(actor, prepared)
+
+
+def prepare_rollback(
+    *, actor: Actor, policy_set: str, version: int, environment: str, message: str, in_flight: str
+) -> Prepared:
+    """An earlier version, wanted again in this environment: checked, not yet asked for. The set is locked."""
+    _check_choices(environment, in_flight)
+    require_reason(message, "Say why it is rolled back.", pointer="/message")
+    found = _locked(actor, policy_set)
+    require_writer(actor, found.process)
+    release, live = release_for(found, version), live_releases(found)
+    if environment not in live or release.version >= live[environment].version:
+        raise Conflict("policy.not_earlier", f"{release} is not older than what decides in {environment}.")
+    return prepare_again(actor, found, RequestKind.ROLLBACK, release, environment, message, in_flight, live)
+
+
+def require_reason(words: str, sentence: str, *, pointer: str = "/reason") -> str:
+    """The words, shortened to what a row holds. Raises Invalid where there are none."""
+    if not words.strip():
+        raise Invalid("policy.reason_missing", sentence, errors=[{"pointer": pointer, "sentence": "Missing."}])
+    return words.strip()[:300]
 
 
 def withdraw_request(*, actor: Actor, request_id: UUID) -> ReleaseRequest:
@@ -207,7 +247,7 @@ def _check_base(draft: PolicyDraft, replaces: PolicyRelease | None) -> None:
         )
 
 
-def _request_again(
+def prepare_again(
     actor: Actor,
     policy_set: PolicySet,
     kind: RequestKind,
@@ -216,7 +256,7 @@ def _request_again(
     message: str,
     in_flight: str,
     live: dict[str, PolicyRelease],
-) -> ReleaseRequest:
+) -> Prepared:
     """A request for something that was released before. Findings do not block it: they did not then."""
     replaces = live.get(environment)
     if replaces is not None and content_of(replaces) == content_of(release):
@@ -232,8 +272,7 @@ def _request_again(
         )
     request = _request(actor, policy_set, kind, environment, replaces, in_flight, ground, content_of(release))
     request.source, request.message = release, message.strip()[:300]
-    _ask(actor, request, ground)
-    return request
+    return Prepared(request, ground)
 
 
 def _request(
@@ -246,13 +285,6 @@ def _request(
     ground: Ground,
     content: DraftContent,
 ) -> ReleaseRequest:
-    waiting = policy_set.requests.filter(environment=environment, state=RequestState.WAITING).first()
-    if waiting is not None:
-        raise Conflict(
-            "policy.review_under_way",
-            f"Another change of these policies in {environment} is in review. One is decided at a time.",
-            request_id=str(waiting.id),
-        )
     return ReleaseRequest(
         id=uuid7(),
         policy_set=policy_set,
@@ -266,11 +298,30 @@ def _request(
     )
 
 
-def _ask(actor: Actor, request: ReleaseRequest, ground: Ground) -> None:
+def _ask(actor: Actor, prepared: Prepared) -> ReleaseRequest:
     """Put it before the second person."""
+    request, ground, draft = prepared.request, prepared.ground, prepared.draft
+    _check_nothing_waits(request)
     second = second_person_for(request.policy_set, makers_of(request))
     request.save(force_insert=True)
     request.approval = approvals.request_consent(consent_request(request, second, ground.setting), actor=actor)
     request.save(update_fields=["approval"])
     record_request(actor, "policy.review_requested", request, data={"team": second.team.slug})
     outbox.add(PolicyReviewRequested(str(request.id), str(request.approval.id)))
+    if draft is not None:
+        draft.state = DraftState.IN_REVIEW
+        draft.save(update_fields=["state"])
+        record_draft(actor, "policy.draft_sent", draft, data={"request_id": str(request.id)})
+    return request
+
+
+def _check_nothing_waits(request: ReleaseRequest) -> None:
+    waiting = ReleaseRequest.objects.filter(
+        policy_set=request.policy_set, environment=request.environment, state=RequestState.WAITING
+    ).first()
+    if waiting is not None:
+        raise Conflict(
+            "policy.review_under_way",
+            f"Another change of these policies in {request.environment} is in review. One is decided at a time.",
+            request_id=str(waiting.id),
+        )

@@ -35,6 +35,8 @@ class Command(BaseCommand):
         release.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
         release.add_argument("--in-flight", choices=InFlight.values, default=InFlight.RECHECK.value)
         release.add_argument("--message", required=True, help="what it is for")
+        release.add_argument("--emergency", action="store_true", help="release at once and alone; reviewed afterwards")
+        release.add_argument("--reason", default="", help="with --emergency: why it cannot wait for a review")
         export = acts.add_parser("export", help="write a version out as files")
         export.add_argument("--version-number", type=int, metavar="VERSION", help="what decides in production")
         for act in (test, diff, release, export):
@@ -86,20 +88,27 @@ class Command(BaseCommand):
             parameters=dict(content.parameters),
             cases=list(content.cases),
         )
+        wanted = {"draft_id": draft.id, "version": draft.version, "environment": options["environment"]}
         try:
-            asked = services.request_release(
-                actor=actor,
-                draft_id=draft.id,
-                version=draft.version,
-                environment=options["environment"],
-                in_flight=options["in_flight"],
-            )
+            if options["emergency"]:
+                self._release_alone(actor, wanted, options)
+                return
+            asked = services.request_release(actor=actor, **wanted, in_flight=options["in_flight"])
         except MeshError:
             services.discard_draft(actor=actor, draft_id=draft.id, version=draft.version)
             raise
         team = asked.approval.open_team if asked.approval else None
         self.stdout.write(
             f"{asked.id}\nNothing has changed yet: it waits for one of {team}. /policies/reviews/{asked.id}/"
+        )
+
+    def _release_alone(self, actor: Actor, wanted: dict[str, Any], options: dict[str, Any]) -> None:
+        made = services.release_in_emergency(
+            actor=actor, **wanted, in_flight=options["in_flight"], reason=options["reason"]
+        )
+        self.stdout.write(
+            f"{made.request_id}\nIt decides from now on. Its review is due {made.due_at:%Y-%m-%d %H:%M} UTC: "
+            f"/policies/reviews/{made.request_id}/"
         )
 
     def _export(self, actor: Actor, options: dict[str, Any]) -> None:

@@ -1,0 +1,11 @@
+"""Celery entries of policies."""
+
+from celery import shared_task
+
+from apps.policies import services
+
+
+@shared_task
+def watch_emergencies() -> None:
+    """Every minute: emergency releases that nobody reviewed in time."""
+    services.mark_overdue_emergencies()
