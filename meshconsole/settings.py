@@ -239,6 +239,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-external-approvals": _job("external.tasks.sweep_external_approvals", 5),
     "watch-halts": _job("halts.tasks.watch_halts", 5),
     "watch-halt-rules": _job("halts.tasks.watch_rules", 10),
+    "release-scheduled-policies": _job("policies.tasks.release_scheduled", 5),
     "watch-emergency-releases": _job("policies.tasks.watch_emergencies", 60),
     "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
     "time-out-runs": _job("runs.tasks.time_out_runs", 5),

@@ -59,6 +59,7 @@ class AskSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField(max_length=20)
     message = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
     in_flight = serializers.CharField(max_length=10, required=False, default=InFlight.RECHECK)
+    release_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
 class SendSerializer(AskSerializer, SeenSerializer):
@@ -86,6 +87,7 @@ class PolicySets(APIView):
                 "live": {active.environment: active.release.version for active in row.live},
                 "drafts": row.draft_count,
                 "in_review": row.review_count,
+                "scheduled": {each.environment: rfc3339(each.release_at) for each in row.scheduled},
             }
             for row in rows_of(page.items)
         ]
@@ -307,6 +309,7 @@ def review_resource(asked: ReleaseRequest) -> dict[str, Any]:
         "in_flight": asked.in_flight,
         "requested_by": asked.requester.username,
         "requested_at": rfc3339(asked.requested_at),
+        "release_at": rfc3339(asked.release_at),
         "draft_id": str(asked.draft_version.draft_id) if asked.draft_version else None,
         "source": asked.source.version if asked.source else None,
         "replaces": asked.replaces.version if asked.replaces else None,

@@ -100,6 +100,7 @@ class SendForm(forms.Form):
         label="Calls that wait for people", choices=InFlight.choices, initial=InFlight.RECHECK
     )
     message = forms.CharField(label="Why", max_length=300, required=False)
+    release_at = forms.DateTimeField(label="Decides from", required=False)
 
 
 def _count_of(value: Any) -> tuple[int, str]:

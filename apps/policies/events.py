@@ -46,6 +46,18 @@ class PolicyReviewRequested(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyReleaseScheduled(DomainEvent):
+    """It was agreed to and waits for its time."""
+
+    request_id: str
+    release_at: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyReviewEnded(DomainEvent):
     """It was released, refused or withdrawn: `state` says which."""
 

@@ -156,9 +156,14 @@ class RequestKind(models.TextChoices):
 
 class RequestState(models.TextChoices):
     WAITING = "waiting", "In review"
+    SCHEDULED = "scheduled", "Scheduled"
     DONE = "done", "Released"
     REFUSED = "refused", "Refused"
     WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+# What was asked for and has not come to its end.
+UNDER_WAY = (RequestState.WAITING, RequestState.SCHEDULED)
 
 
 class ReleaseRequest(models.Model):
@@ -166,7 +171,7 @@ class ReleaseRequest(models.Model):
 
     A release takes its content from `draft_version`; a promotion moves the pointer to `source`; a rollback releases the
     content of `source` again. `replaces` is what decided there when it was asked for: what was reviewed is the way from
-    there to here.
+    there to here. With `release_at` it decides from then on, not from the answer.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -181,6 +186,7 @@ class ReleaseRequest(models.Model):
     message = models.CharField(max_length=300, blank=True)
     requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     requested_at = models.DateTimeField()
+    release_at = models.DateTimeField(null=True)
     approval = models.OneToOneField(Approval, on_delete=models.PROTECT, null=True, related_name="+")
     state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.WAITING)
     release = models.ForeignKey(PolicyRelease, on_delete=models.PROTECT, null=True, related_name="requests")
@@ -191,9 +197,12 @@ class ReleaseRequest(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["policy_set", "environment"], condition=Q(state="waiting"), name="one_release_in_review"
+                fields=["policy_set", "environment"],
+                condition=Q(state__in=["waiting", "scheduled"]),
+                name="one_release_in_review",
             )
         ]
+        indexes = [models.Index(fields=["release_at"], condition=Q(state="scheduled"), name="release_scheduled")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.policy_set} to {self.environment}"

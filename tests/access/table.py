@@ -11,8 +11,8 @@ wants changed and `consented` one that he approved, `held` one that Dana approve
 are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
 line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
 Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
-`policy_review` waits for the same in staging; version 2 of the process's policies decides in the sandbox. `script` is
-Dana's personal token.
+`policy_review` waits for the same in staging, where nobody reviewed `policy_emergency` in time; version 2 of the
+process's policies decides in the sandbox. `script` is Dana's personal token.
 """
 
 from dataclasses import dataclass
@@ -142,6 +142,10 @@ POST   /policies/drafts/{policy_draft}/send/          in   403   403   403   403
 POST   /policies/reviews/{policy_review}/withdraw/    in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/{process}/versions/2/promote/    in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/{process}/versions/1/roll-back/      in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/release-alone/ in   403   403   403   403   302   403   404    in    in    in
+POST   /policies/{process}/versions/1/roll-back-alone/ in  403   403   403   403   302   403   404    in    in    in
+POST   /policies/reviews/{policy_emergency}/take-back/ in  403   403   302   403   302   403   404    in    in    in
+POST   /policies/reviews/{policy_emergency}/ask-again/ in  403   403   403   403   302   302   404    in    in    in
 
 GET    /api/schema/                                200   200   200   200   200   200   200   200     200   200     200
 POST   /oauth/token                                200   200   200   200   200   200   200   200     200   200     200
@@ -237,6 +241,10 @@ POST   /api/v1/policy-drafts/{policy_draft}/send     401   403   403   403   403
 POST   /api/v1/policy-reviews/{policy_review}/withdraw 401 403 403 403 403 200 200 404 403 403 403
 POST   /api/v1/policies/{process}/versions/2/promote   401   403   403   403   403   202   202   404   403   403   403
 POST   /api/v1/policies/{process}/versions/1/roll-back 401 403 403 403 403 202 202 404 403 403 403
+POST   /api/v1/policy-drafts/{policy_draft}/release-alone 401 403 403 403 403 201 403 404 403 403 403
+POST   /api/v1/policies/{process}/versions/1/roll-back-alone 401 403 403 403 403 201 403 404 403 403 403
+POST   /api/v1/policy-reviews/{policy_emergency}/take-back 401 403 403 201 403 201 403 404 403 403 403
+POST   /api/v1/policy-reviews/{policy_emergency}/ask-again 401 403 403 403 403 202 202 404 403 403 403
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404

@@ -44,7 +44,7 @@ from apps.policies.queries import (
 )
 from apps.policies.reading import canonical_text
 from apps.policies.sentences import Setting
-from apps.policies.services.requests import ORDER
+from apps.policies.services.requests import ORDER, may_withdraw
 
 MOST_COUNTED = 1000
 
@@ -131,7 +131,7 @@ def review_context(actor: Actor, found: ReleaseRequest) -> dict[str, Any]:
         "approval": approval,
         "approvers": approvers_of([found]).get(found.approval_id, []) if found.approval_id else [],
         "case_count": len(requested_content(found).cases),
-        "may_withdraw": found.state == RequestState.WAITING and may_write(actor, found.policy_set.process),
+        "may_withdraw": may_withdraw(actor, found),
         **emergency_context(actor, found),
     }
 
@@ -141,7 +141,7 @@ def withdraw_review(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Take a review back."""
     person_of(request)
     found = services.withdraw_request(actor=actor_of(request), request_id=request_id)
-    messages.success(request, "The review is taken back.")
+    messages.success(request, "It is taken back.")
     if found.draft_version is not None:
         return redirect("policy-draft", found.draft_version.draft_id)
     return redirect("policy-set", found.policy_set.slug)

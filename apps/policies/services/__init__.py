@@ -12,6 +12,7 @@ from apps.policies.services.emergency import (
 )
 from apps.policies.services.publishing import publish_release, validate_policies
 from apps.policies.services.requests import request_promotion, request_release, request_rollback, withdraw_request
+from apps.policies.services.scheduling import release_scheduled
 
 __all__ = [
     "answer_emergency_review",
@@ -22,6 +23,7 @@ __all__ = [
     "publish_release",
     "rebase_draft",
     "release_in_emergency",
+    "release_scheduled",
     "request_promotion",
     "request_release",
     "request_rollback",

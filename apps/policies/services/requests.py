@@ -2,12 +2,15 @@
 what they agree to is bound by a digest.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from apps.approvals import services as approvals
+from apps.approvals.models import Verdict, Vote
 from apps.core import clock, outbox
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid
@@ -17,6 +20,7 @@ from apps.policies.consent import consent_request, makers_of, second_person_for
 from apps.policies.events import PolicyReviewEnded, PolicyReviewRequested
 from apps.policies.merging import DraftContent
 from apps.policies.models import (
+    UNDER_WAY,
     DraftState,
     InFlight,
     PolicyDraft,
@@ -32,6 +36,7 @@ from apps.policies.queries import (
     draft_for,
     ground_of,
     live_releases,
+    may_write,
     release_for,
     request_for,
     require_writer,
@@ -43,6 +48,8 @@ from apps.policies.services.publishing import invalid_policies
 from apps.policies.telling import record_draft, record_request
 from apps.registry.models import Environment
 
+# How far ahead a release may be scheduled.
+MOST_DAYS_AHEAD = 30
 # A version moves on in this order.
 ORDER = (Environment.SANDBOX, Environment.STAGING, Environment.PRODUCTION)
 
@@ -64,10 +71,12 @@ def request_release(
     environment: str,
     message: str = "",
     in_flight: str = InFlight.RECHECK,
+    release_at: dt.datetime | None = None,
 ) -> ReleaseRequest:
     """Send a draft for review: this version of it, to decide in this environment. It cannot be changed meanwhile.
 
-    Raises Invalid("policy.not_ready") while it has mistakes, failing test cases or findings that are certain.
+    With `release_at` it decides from then on, if it was agreed to by then. Raises Invalid("policy.not_ready") while it
+    has mistakes, failing test cases or findings that are certain.
     """
     with transaction.atomic():
         prepared = prepare_release(
@@ -78,7 +87,7 @@ def request_release(
             message=message,
             in_flight=in_flight,
         )
-        return _ask(actor, prepared)
+        return _ask(actor, prepared, release_at)
 
 
 def prepare_release(
@@ -113,6 +122,7 @@ def request_promotion(
     environment: str,
     message: str = "",
     in_flight: str = InFlight.RECHECK,
+    release_at: dt.datetime | None = None,
 ) -> ReleaseRequest:
     """Ask that a version which decides in an earlier environment decides in this one, too."""
     _check_choices(environment, in_flight)
@@ -128,7 +138,8 @@ def request_promotion(
                 f"{release} decides in no environment before {environment}, so nobody tried it.",
             )
         kind = RequestKind.PROMOTION
-        return _ask(actor, prepare_again(actor, found, kind, release, environment, message, in_flight, live))
+        prepared = prepare_again(actor, found, kind, release, environment, message, in_flight, live)
+        return _ask(actor, prepared, release_at)
 
 
 def request_rollback(
@@ -139,6 +150,7 @@ def request_rollback(
     environment: str,
     message: str,
     in_flight: str = InFlight.RECHECK,
+    release_at: dt.datetime | None = None,
 ) -> ReleaseRequest:
     """Ask that an earlier version is released again, as a new release that names it."""
     with transaction.atomic():
@@ -150,7 +162,7 @@ def request_rollback(
             message=message,
             in_flight=in_flight,
         )
-        return _ask(actor, prepared)
+        return _ask(actor, prepared, release_at)
 
 
 def prepare_rollback(
@@ -175,19 +187,41 @@ def require_reason(words: str, sentence: str, *, pointer: str = "/reason") -> st
 
 
 def withdraw_request(*, actor: Actor, request_id: UUID) -> ReleaseRequest:
-    """Take the review back, by whoever may write the set's policies. The draft can be changed again."""
+    """Take the review back, by whoever may write the set's policies. The draft can be changed again. What is agreed to
+    and only waits for its time may be taken back by who agreed to it as well.
+    """
     with transaction.atomic():
         seen = request_for(actor, request_id)
-        require_writer(actor, seen.policy_set.process)
+        _require_may_withdraw(actor, seen)
         _locked(actor, seen.policy_set.slug)
         request = request_for(actor, request_id, lock=True)
-        if request.state != RequestState.WAITING:
+        if request.state not in UNDER_WAY:
             raise Conflict("policy.review_over", f"This review is over: {request.get_state_display().lower()}.")
+        _require_may_withdraw(actor, request)
         end_request(request, RequestState.WITHDRAWN)
         record_request(actor, "policy.review_withdrawn", request)
         if request.approval_id is not None:
             approvals.cancel_approval(approval_id=request.approval_id, actor=actor)
     return request
+
+
+def may_withdraw(actor: Actor, request: ReleaseRequest) -> bool:
+    """Whether this person may take it back now."""
+    if request.state not in UNDER_WAY:
+        return False
+    return may_write(actor, request.policy_set.process) or _agreed_to_it(actor, request)
+
+
+def _require_may_withdraw(actor: Actor, request: ReleaseRequest) -> None:
+    if not _agreed_to_it(actor, request):
+        require_writer(actor, request.policy_set.process)
+
+
+def _agreed_to_it(actor: Actor, request: ReleaseRequest) -> bool:
+    if request.state != RequestState.SCHEDULED or not actor.is_person:
+        return False
+    votes = Vote.objects.filter(approval=request.approval_id, verdict=Verdict.APPROVE, withdrawal=None)
+    return votes.filter(Q(voter=actor.known_id) | Q(on_behalf_of=actor.known_id)).exists()
 
 
 def end_request(request: ReleaseRequest, state: RequestState, *, refusal: str = "") -> None:
@@ -298,9 +332,10 @@ def _request(
     )
 
 
-def _ask(actor: Actor, prepared: Prepared) -> ReleaseRequest:
+def _ask(actor: Actor, prepared: Prepared, release_at: dt.datetime | None) -> ReleaseRequest:
     """Put it before the second person."""
     request, ground, draft = prepared.request, prepared.ground, prepared.draft
+    request.release_at = _checked_time(release_at)
     _check_nothing_waits(request)
     second = second_person_for(request.policy_set, makers_of(request))
     request.save(force_insert=True)
@@ -315,13 +350,27 @@ def _ask(actor: Actor, prepared: Prepared) -> ReleaseRequest:
     return request
 
 
+def _checked_time(release_at: dt.datetime | None) -> dt.datetime | None:
+    """Raises Invalid for a time that is past, or so far ahead that what was reviewed is hardly what is meant."""
+    if release_at is None:
+        return None
+    now = clock.now()
+    if not now < release_at <= now + dt.timedelta(days=MOST_DAYS_AHEAD):
+        raise Invalid(
+            "policy.bad_time",
+            f"Name a time that is to come, at most {MOST_DAYS_AHEAD} days ahead.",
+            errors=[{"pointer": "/release_at", "sentence": "Not to come, or too far ahead."}],
+        )
+    return release_at
+
+
 def _check_nothing_waits(request: ReleaseRequest) -> None:
-    waiting = ReleaseRequest.objects.filter(
-        policy_set=request.policy_set, environment=request.environment, state=RequestState.WAITING
-    ).first()
-    if waiting is not None:
+    others = ReleaseRequest.objects.filter(policy_set=request.policy_set, environment=request.environment)
+    other = others.filter(state__in=UNDER_WAY).first()
+    if other is not None:
         raise Conflict(
             "policy.review_under_way",
-            f"Another change of these policies in {request.environment} is in review. One is decided at a time.",
-            request_id=str(waiting.id),
+            f"Another change of these policies in {request.environment} is {other.get_state_display().lower()}. "
+            "One is decided at a time.",
+            request_id=str(other.id),
         )
