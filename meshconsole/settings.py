@@ -240,6 +240,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-halts": _job("halts.tasks.watch_halts", 5),
     "watch-halt-rules": _job("halts.tasks.watch_rules", 10),
     "release-scheduled-policies": _job("policies.tasks.release_scheduled", 5),
+    "expire-policy-exceptions": _job("policies.tasks.expire_exceptions", 60),
     "watch-emergency-releases": _job("policies.tasks.watch_emergencies", 60),
     "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
     "time-out-runs": _job("runs.tasks.time_out_runs", 5),

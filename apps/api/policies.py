@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, person_of
+from apps.api.halts import ZonedDateTimeField
 from apps.core.clock import rfc3339
 from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
@@ -59,7 +60,7 @@ class AskSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField(max_length=20)
     message = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
     in_flight = serializers.CharField(max_length=10, required=False, default=InFlight.RECHECK)
-    release_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    release_at = ZonedDateTimeField(required=False, allow_null=True, default=None)
 
 
 class SendSerializer(AskSerializer, SeenSerializer):

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, policies, policy_emergency, runs
+from apps.api import budgets, halt_rules, halts, policies, policy_emergency, policy_exceptions, runs
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -67,6 +67,26 @@ urlpatterns = [
         "api/v1/policy-reviews/<uuid:review_id>/ask-again",
         policy_emergency.PolicyReviewAskAgain.as_view(),
         name="api-policy-review-ask-again",
+    ),
+    path(
+        "api/v1/policies/<slug:policy_set>/exceptions",
+        policy_exceptions.PolicyExceptions.as_view(),
+        name="api-policy-exceptions",
+    ),
+    path(
+        "api/v1/policy-exceptions/<uuid:exception_id>",
+        policy_exceptions.PolicyExceptionDetail.as_view(),
+        name="api-policy-exception",
+    ),
+    path(
+        "api/v1/policy-exceptions/<uuid:exception_id>/revoke",
+        policy_exceptions.PolicyExceptionRevoke.as_view(),
+        name="api-policy-exception-revoke",
+    ),
+    path(
+        "api/v1/policy-exceptions/<uuid:exception_id>/uses",
+        policy_exceptions.PolicyExceptionUses.as_view(),
+        name="api-policy-exception-uses",
     ),
     path("api/v1/policies/<slug:policy_set>/diff", policies.PolicyDiff.as_view(), name="api-policy-diff"),
     path("api/v1/policies/<slug:policy_set>/drafts", policies.PolicyDrafts.as_view(), name="api-policy-drafts"),

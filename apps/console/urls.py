@@ -12,6 +12,7 @@ from apps.console.views import (
     policies,
     policy_drafts,
     policy_emergency,
+    policy_exceptions,
     rates,
 )
 
@@ -60,6 +61,9 @@ urlpatterns = [
     ),
     path("policies/reviews/<uuid:request_id>/take-back/", policy_emergency.take_back, name="policy-review-take-back"),
     path("policies/reviews/<uuid:request_id>/ask-again/", policy_emergency.ask_again, name="policy-review-ask-again"),
+    path("policies/exceptions/<uuid:exception_id>/", policy_exceptions.exception, name="policy-exception"),
+    path("policies/exceptions/<uuid:exception_id>/revoke/", policy_exceptions.revoke, name="policy-exception-revoke"),
+    path("policies/<slug:slug>/exceptions/", policy_exceptions.exceptions, name="policy-exceptions"),
     path("policies/<slug:slug>/", policies.policy_set, name="policy-set"),
     path("policies/<slug:slug>/drafts/", policy_drafts.start, name="policy-draft-start"),
     path("policies/<slug:slug>/diff/", policies.policy_diff, name="policy-diff"),

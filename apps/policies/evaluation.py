@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from apps.policies.arguments import Misfit, as_long, carry
 from apps.policies.cedar_text import TextError, parse_error, statements
 from apps.policies.detectors import PREFIX
 from apps.policies.irreversible import NEVER_ALONE, never_alone
+from apps.policies.lifting import excepted
 from apps.policies.obligations import (
     DEFAULT_EXPIRES_SECONDS,
     Demand,
@@ -81,6 +82,8 @@ class LoadedRelease:
     parameters: Parameters = field(default_factory=lambda: Parameters((), {}))
     parameters_text: str = "{}"
     problem: str = ""
+    text: str = ""
+    stored_parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def content_hash(text: str, parameters: dict[str, Any]) -> str:
@@ -114,7 +117,13 @@ def _load(ref: ReleaseRef, text: str, parameters: dict[str, Any]) -> LoadedRelea
     if parsed["templates"]:
         raise ValueError("They contain a template.")
     terms = {name: _terms(ref, name, policy) for name, policy in parsed["staticPolicies"].items()}
-    return LoadedRelease(ref, PolicySet.from_str(text), terms, read, json.dumps(read.values))
+    made = LoadedRelease(ref, PolicySet.from_str(text), terms, read, json.dumps(read.values))
+    return replace(made, text=text, stored_parameters=parameters)
+
+
+def _load_lifted(ref: ReleaseRef, text: str, parameters: dict[str, Any]) -> LoadedRelease:
+    """A release with rules lifted, under a hash of its own: what is remembered of it is not remembered of the other."""
+    return load_release(replace(ref, content_hash=content_hash(text, parameters)), text=text, parameters=parameters)
 
 
 def _terms(ref: ReleaseRef, name: str, policy: dict[str, Any]) -> Terms:
@@ -147,6 +156,11 @@ def cache_release(release_id: UUID, release: LoadedRelease) -> LoadedRelease:
 
 def decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     """Decide one call under these releases. Never raises for anything a call or a stored release may contain."""
+    verdict = _decide(facts, releases)
+    return excepted(facts, releases, verdict, decide=_decide, load=_load_lifted) if facts.exceptions else verdict
+
+
+def _decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     ordered = sorted(releases, key=lambda release: release.ref.set)
     refs = tuple(release.ref for release in ordered)
     if not ordered:

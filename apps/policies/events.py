@@ -92,3 +92,15 @@ class EmergencyReviewed(DomainEvent):
     @property
     def subject(self) -> str:
         return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyExceptionChanged(DomainEvent):
+    """An exception was asked for, put in force, refused or ended: `state` says which."""
+
+    exception_id: str
+    state: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_exception:{self.exception_id}"

@@ -15,3 +15,9 @@ def watch_emergencies() -> None:
 def release_scheduled() -> None:
     """Every few seconds: what was agreed to and whose time has come."""
     services.release_scheduled()
+
+
+@shared_task
+def expire_exceptions() -> None:
+    """Every minute: exceptions whose time is over."""
+    services.expire_exceptions()

@@ -10,23 +10,33 @@ from apps.policies.services.emergency import (
     roll_back_in_emergency,
     take_back_emergency,
 )
+from apps.policies.services.exceptions import (
+    answer_exception,
+    expire_exceptions,
+    request_exception,
+    revoke_exception,
+)
 from apps.policies.services.publishing import publish_release, validate_policies
 from apps.policies.services.requests import request_promotion, request_release, request_rollback, withdraw_request
 from apps.policies.services.scheduling import release_scheduled
 
 __all__ = [
     "answer_emergency_review",
+    "answer_exception",
     "answer_release_request",
     "ask_again_afterwards",
     "discard_draft",
+    "expire_exceptions",
     "mark_overdue_emergencies",
     "publish_release",
     "rebase_draft",
     "release_in_emergency",
     "release_scheduled",
+    "request_exception",
     "request_promotion",
     "request_release",
     "request_rollback",
+    "revoke_exception",
     "roll_back_in_emergency",
     "save_draft",
     "start_draft",
