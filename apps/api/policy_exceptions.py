@@ -37,7 +37,7 @@ class ExceptionSerializer(serializers.Serializer[Any]):
 
 
 class RevokeSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
+    reason = serializers.CharField(max_length=300, allow_blank=True)
 
 
 class PolicyExceptions(APIView):

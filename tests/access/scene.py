@@ -328,6 +328,17 @@ class Scene:
         policies.answer_emergency_review(made.request_id)
         return made.request_id
 
+    @cached_property
+    def policy_exception(self) -> UUID:
+        """In force, and of no use to anybody whose calls are looked at."""
+        made = policies.request_exception(actor=actor("priya"), policy_set=self.process, **_exception(self))
+        assert made.approval is not None
+        approvals.cast_vote(
+            actor=actor("dana"), approval_id=made.approval.id, verdict="approve", digest=made.approval.digest
+        )
+        policies.answer_exception(made.id)
+        return made.id
+
     def path_of(self, row: Row) -> str:
         return row.path.format_map({name: getattr(self, name) for name in BRACES.findall(row.path)})
 
@@ -445,6 +456,17 @@ def _roll_back_alone(scene: Scene) -> dict[str, str]:
     return {"environment": "sandbox", "reason": "It cannot wait"}
 
 
+def _exception(scene: Scene) -> dict[str, Any]:
+    return {
+        "environment": "production",
+        "rules": ["credit-finance"],
+        "tool": "erp.issue_credit_memo",
+        "agent": "triage",
+        "expires_at": clock.now() + dt.timedelta(days=1),
+        "reason": "Quarter end",
+    }
+
+
 def _promote(scene: Scene) -> dict[str, str]:
     assert scene.tried == 2
     return {"environment": "production", "in_flight": "recheck", "message": "It went well"}
@@ -547,6 +569,14 @@ BODIES: dict[str, Any] = {
     "POST /policies/drafts/{policy_draft}/discard/": {"version": 2},
     "POST /policies/drafts/{policy_draft}/rebase/": {"version": 2},
     "POST /policies/drafts/{policy_draft}/send/": SEND,
+    "POST /policies/{process}/exceptions/": lambda scene: (
+        _exception(scene) | {"expires_at": f"{_in_an_hour():%Y-%m-%dT%H:%M}"}
+    ),
+    "POST /policies/exceptions/{policy_exception}/revoke/": LIFT,
+    "POST /api/v1/policies/{process}/exceptions": lambda scene: (
+        _exception(scene) | {"expires_at": _in_an_hour().isoformat()}
+    ),
+    "POST /api/v1/policy-exceptions/{policy_exception}/revoke": LIFT,
     "POST /policies/drafts/{policy_draft}/release-alone/": ALONE,
     "POST /policies/{process}/versions/1/roll-back-alone/": _roll_back_alone,
     "POST /policies/reviews/{policy_emergency}/take-back/": LIFT,
