@@ -46,8 +46,8 @@ class PolicyExceptions(APIView):
     @extend_schema(operation_id="policy_exception_list", responses={200: OpenApiTypes.OBJECT}, parameters=PAGING)
     def get(self, request: Request, policy_set: str) -> Response:
         person_of(request)
-        given = request.query_params
-        rows = exceptions_of(set_for(actor_of(request), policy_set))
+        actor, given = actor_of(request), request.query_params
+        rows = exceptions_of(actor, set_for(actor, policy_set))
         page = page_of(rows, cursor=given.get("cursor"), size=page_size(given.get("limit")))
         return Response({"items": [_exception(row) for row in page.items], "next": page.next})
 

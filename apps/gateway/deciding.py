@@ -10,7 +10,7 @@ from uuid import UUID
 from apps.core import clock
 from apps.core.canonical import digest
 from apps.core.errors import NotFound
-from apps.core.generations import CONFIGURATION, Moment
+from apps.core.generations import CONFIGURATION, Moment, read_moment
 from apps.core.memory import Remembered
 from apps.core.money import Money
 from apps.core.rows import insert, sole
@@ -77,6 +77,7 @@ def verdict_on(
     """Evaluate the active releases of this moment, or those given, with the exceptions in force, or those of these ids.
     Reads the database, writes nothing.
     """
+    moment = moment or read_moment()
     facts = CallFacts(
         agent=agent.slug,
         process=agent.process.slug,

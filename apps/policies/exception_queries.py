@@ -13,10 +13,9 @@ from apps.core.generations import CONFIGURATION, Moment
 from apps.core.memory import Remembered
 from apps.policies.exceptions import ExceptionFacts
 from apps.policies.models import ExceptionState, PolicyException, PolicySet
-from apps.policies.queries import sets_visible_to
 from apps.registry.models import Agent, Process
 from apps.registry.permissions import APPROVE, GOVERN, HALT, MANAGE
-from apps.registry.queries import holds, holds_mesh_wide
+from apps.registry.queries import holds, processes_visible_to
 
 EXCEPTION_PARTS = ("release__policy_set__process", "process", "agent", "tool", "requester", "approval")
 # Ending one is the safe direction: who owns, builds, is on call for or approves in the process may.
@@ -34,6 +33,8 @@ def exceptions_for(
     Remembered until something that is set up changes, so that there being none costs nothing. What either clock, the
     database's or this machine's, says is over is over.
     """
+    if only is not None and not only:
+        return ()
     process_id, environment = agent.process_id, agent.environment
     found = _in_force.get((process_id, environment), lambda: _read_in_force(process_id, environment), moment=moment)
     if not found:
@@ -73,13 +74,14 @@ def facts_of(row: PolicyException) -> ExceptionFacts:
 
 
 def exceptions_visible_to(actor: Actor) -> QuerySet[PolicyException]:
-    seen = PolicyException.objects.filter(release__policy_set__in=sets_visible_to(actor))
+    """By the process it is for: one to the global set names an agent and a tool of one process, too."""
+    seen = PolicyException.objects.filter(process__in=processes_visible_to(actor))
     return seen.select_related(*EXCEPTION_PARTS)
 
 
-def exceptions_of(policy_set: PolicySet) -> QuerySet[PolicyException]:
-    """Newest first. The caller has seen to it that the set may be seen."""
-    return PolicyException.objects.filter(release__policy_set=policy_set).select_related(*EXCEPTION_PARTS)
+def exceptions_of(actor: Actor, policy_set: PolicySet) -> QuerySet[PolicyException]:
+    """Those to one set, newest first."""
+    return exceptions_visible_to(actor).filter(release__policy_set=policy_set)
 
 
 def exception_for(actor: Actor, exception_id: UUID, *, lock: bool = False) -> PolicyException:
@@ -91,5 +93,6 @@ def exception_for(actor: Actor, exception_id: UUID, *, lock: bool = False) -> Po
     return found
 
 
-def may_end(actor: Actor, process: Process | None) -> bool:
-    return any(holds(actor, each, process) if process else holds_mesh_wide(actor, each) for each in ENDS)
+def may_end(actor: Actor, process: Process) -> bool:
+    """Whether the person is responsible where the exception holds, whatever set it is to."""
+    return any(holds(actor, each, process) for each in ENDS)

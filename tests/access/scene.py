@@ -570,7 +570,7 @@ BODIES: dict[str, Any] = {
     "POST /policies/drafts/{policy_draft}/rebase/": {"version": 2},
     "POST /policies/drafts/{policy_draft}/send/": SEND,
     "POST /policies/{process}/exceptions/": lambda scene: (
-        _exception(scene) | {"expires_at": f"{_in_an_hour():%Y-%m-%dT%H:%M}"}
+        _exception(scene) | {"rules": "credit-finance", "expires_at": f"{_in_an_hour():%Y-%m-%dT%H:%M}"}
     ),
     "POST /policies/exceptions/{policy_exception}/revoke/": LIFT,
     "POST /api/v1/policies/{process}/exceptions": lambda scene: (

@@ -20,25 +20,15 @@ from apps.core.models import OutboxEvent
 from apps.notifications.models import News
 from apps.policies import services
 from apps.policies.afterwards import due_after
-from apps.policies.models import ActiveRelease, EmergencyRelease, PolicyRelease, ReleaseRequest
+from apps.policies.models import EmergencyRelease, PolicyRelease, ReleaseRequest
 from apps.registry.models import Process
 from apps.registry.services import assign_role, withdraw_role
 from tests.conftest import actor, at_once, person, settle_news
-from tests.policies.reviewing import SET, limit, raised, released, sent, voted
-from tests.world import PARAMETERS, POLICY
+from tests.policies.reviewing import SET, WHAT_BLOCKS, limit, live, raised, refusal, released, sent, voted
+from tests.world import PARAMETERS
 
 pytestmark = pytest.mark.django_db
 REASON = "Every refund fails since noon"
-
-
-def refusal(act, *args, **kwargs) -> MeshError:
-    with pytest.raises(MeshError) as refused:
-        act(*args, **kwargs)
-    return refused.value
-
-
-def live(environment: str = "production") -> PolicyRelease:
-    return ActiveRelease.objects.get(policy_set__slug=SET, environment=environment).release
 
 
 def alone(value: str = "750.00", who: str = "priya", reason: str = REASON, draft=None, **more) -> EmergencyRelease:
@@ -113,27 +103,7 @@ def test_the_right_alone_is_not_enough_without_the_right_to_write(world):
     assert refusal(alone, draft=draft).code in ("permission.missing", "policy.draft_not_found")
 
 
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        ({"text": POLICY + "permit (principal, action, resource);"}, "policy.invalid"),
-        ({"parameters": limit("6000.00")}, "policy.not_ready"),
-        (
-            {
-                "cases": [
-                    {
-                        "name": "A large one is never alone",
-                        "call": {"tool": "erp.issue_credit_memo", "amount": "600.00", "currency": "EUR"},
-                        "expect": {"outcome": "require_approval"},
-                    }
-                ],
-                "parameters": limit("750.00"),
-            },
-            "policy.not_ready",
-        ),
-        ({}, "policy.no_change"),
-    ],
-)
+@pytest.mark.parametrize(("content", "code"), WHAT_BLOCKS)
 def test_whatever_else_blocks_a_release_blocks_this_one(world, content, code):
     draft = services.start_draft(actor=actor("priya"), policy_set=SET)
     draft = services.save_draft(actor=actor("priya"), draft_id=draft.id, version=1, **content)

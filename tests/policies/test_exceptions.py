@@ -30,17 +30,11 @@ from apps.registry.models import Process
 from apps.registry.services import assign_role, withdraw_role
 from apps.vault import services as vault
 from tests.conftest import actor, at_once, parked, person, robot_named, settle_news
-from tests.policies.reviewing import SET, released
+from tests.policies.reviewing import SET, refusal, released
 from tests.world import PARAMETERS, POLICY
 
 pytestmark = pytest.mark.django_db
 REASON = "Quarter end: finance is at the auditors'"
-
-
-def refusal(act, *args, **kwargs) -> MeshError:
-    with pytest.raises(MeshError) as refused:
-        act(*args, **kwargs)
-    return refused.value
 
 
 def asked(who: str = "priya", **changes: Any) -> PolicyException:
@@ -359,3 +353,29 @@ def test_the_api_does_the_same(api, writer):
     assert api("omar").post(f"{one}/revoke", {"reason": "Over"}, format="json").json()["state"] == "revoked"
     assert [each["state"] for each in api("dana").get(url).json()["items"]] == ["revoked"]
     assert api("otto").get(one).status_code == 404
+
+
+def test_one_to_the_global_set_is_for_one_process_and_seen_there(writer):
+    publish_release(
+        policy_set="global", process=None, parameters={}, environments=["production"], actor=system_actor("tests"),
+        text='@id("freeze") @says("Nothing is credited at quarter end")\n'
+        'forbid (principal, action == Action::"erp.issue_credit_memo", resource);',
+    )  # fmt: skip
+    assert writer.call("100.00", key="frozen").status_code == 403
+    assign_role(user=person("otto"), role="owner", process=None, actor=system_actor("tests"))
+    wanted = partial(asked, "otto", policy_set="global", rules=["freeze"])
+    assert refusal(wanted, agent="").code == "policy.exception_for_whom"
+    row = answered(wanted(agent="", process="order-to-cash"))
+    assert writer.call("100.00", key="excepted").status_code == 200
+    assign_role(
+        user=person("alex"), role="viewer", process=Process.objects.get(slug="procure-to-pay"),
+        actor=system_actor("tests"),
+    )  # fmt: skip
+    withdraw_role(
+        user=person("alex"), role="engineer", process=Process.objects.get(slug=SET), actor=system_actor("tests")
+    )
+    assert refusal(
+        services.revoke_exception, actor=actor("alex"), exception_id=row.id, reason="No"
+    ).code == "policy.exception_not_found"  # fmt: skip
+    services.revoke_exception(actor=actor("omar"), exception_id=row.id, reason="Over")
+    assert writer.call("100.00", key="again").status_code == 403

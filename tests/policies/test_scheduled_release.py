@@ -8,28 +8,17 @@ import pytest
 from apps.audit.models import AuditEntry
 from apps.core import clock
 from apps.core.actor import system_actor
-from apps.core.errors import MeshError
 from apps.core.models import OutboxEvent
 from apps.policies import services
-from apps.policies.models import ActiveRelease, PointerMove, PolicyRelease, ReleaseRequest
+from apps.policies.models import PointerMove, PolicyRelease, ReleaseRequest
 from apps.policies.services import publish_release
 from apps.registry.models import Process
 from apps.registry.services import withdraw_role
 from tests.conftest import actor, at_once, person, robot_named
-from tests.policies.reviewing import SET, limit, raised, released, sent, voted
+from tests.policies.reviewing import SET, limit, live, raised, refusal, released, sent, voted
 from tests.world import PARAMETERS, POLICY
 
 pytestmark = pytest.mark.django_db
-
-
-def refusal(act, *args, **kwargs) -> MeshError:
-    with pytest.raises(MeshError) as refused:
-        act(*args, **kwargs)
-    return refused.value
-
-
-def live() -> PolicyRelease:
-    return ActiveRelease.objects.get(policy_set__slug=SET, environment="production").release
 
 
 def scheduled(hours: float = 8, value: str = "750.00") -> ReleaseRequest:

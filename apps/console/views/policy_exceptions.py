@@ -97,7 +97,7 @@ def _page(actor: Actor, found: PolicySet, environment: str, cursor: str | None) 
     live = live_releases(found)
     places = [each.value for each in ORDER if each in live]
     chosen = environment if environment in places else (places[-1] if places else "")
-    page = page_of(exceptions_of(found), cursor=cursor)
+    page = page_of(exceptions_of(actor, found), cursor=cursor)
     writes = may_write(actor, found.process)
     return {
         "policy_set": found,
@@ -123,6 +123,6 @@ def _one(actor: Actor, exception_id: UUID, cursor: str | None) -> dict[str, Any]
 
 
 def _may_revoke(actor: Actor, row: PolicyException) -> bool:
-    process = row.release.policy_set.process
-    may = may_write if row.state == ExceptionState.WAITING else may_end
-    return row.state in OPEN and may(actor, process)
+    if row.state == ExceptionState.WAITING:
+        return may_write(actor, row.release.policy_set.process)
+    return row.state in OPEN and may_end(actor, row.process)

@@ -243,10 +243,9 @@ def _checked_cap(tool: Tool, cap: str, currency: str) -> Money | None:
 
 
 def _require_may_revoke(actor: Actor, row: PolicyException) -> None:
-    process = row.release.policy_set.process
     if row.state == ExceptionState.WAITING:
-        require_writer(actor, process)
-    elif not may_end(actor, process):
+        require_writer(actor, row.release.policy_set.process)
+    elif not may_end(actor, row.process):
         raise NotAllowed("permission.missing", "It is revoked by owners, engineers, approvers and who is on call.")
 
 
