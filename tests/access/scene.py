@@ -331,7 +331,7 @@ class Scene:
     @cached_property
     def policy_exception(self) -> UUID:
         """In force, and of no use to anybody whose calls are looked at."""
-        made = policies.request_exception(actor=actor("priya"), policy_set=self.process, **_exception(self))
+        made = policies.request_exception(actor=actor("priya"), policy_set=self.process, **exception())
         assert made.approval is not None
         approvals.cast_vote(
             actor=actor("dana"), approval_id=made.approval.id, verdict="approve", digest=made.approval.digest
@@ -456,7 +456,8 @@ def _roll_back_alone(scene: Scene) -> dict[str, str]:
     return {"environment": "sandbox", "reason": "It cannot wait"}
 
 
-def _exception(scene: Scene) -> dict[str, Any]:
+def exception() -> dict[str, Any]:
+    """What is asked for, of an agent whose calls nobody looks at."""
     return {
         "environment": "production",
         "rules": ["credit-finance"],
@@ -570,12 +571,10 @@ BODIES: dict[str, Any] = {
     "POST /policies/drafts/{policy_draft}/rebase/": {"version": 2},
     "POST /policies/drafts/{policy_draft}/send/": SEND,
     "POST /policies/{process}/exceptions/": lambda scene: (
-        _exception(scene) | {"rules": "credit-finance", "expires_at": f"{_in_an_hour():%Y-%m-%dT%H:%M}"}
+        exception() | {"rules": "credit-finance", "expires_at": f"{_in_an_hour():%Y-%m-%dT%H:%M}"}
     ),
     "POST /policies/exceptions/{policy_exception}/revoke/": LIFT,
-    "POST /api/v1/policies/{process}/exceptions": lambda scene: (
-        _exception(scene) | {"expires_at": _in_an_hour().isoformat()}
-    ),
+    "POST /api/v1/policies/{process}/exceptions": lambda scene: exception() | {"expires_at": _in_an_hour().isoformat()},
     "POST /api/v1/policy-exceptions/{policy_exception}/revoke": LIFT,
     "POST /policies/drafts/{policy_draft}/release-alone/": ALONE,
     "POST /policies/{process}/versions/1/roll-back-alone/": _roll_back_alone,

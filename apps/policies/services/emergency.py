@@ -22,7 +22,7 @@ from apps.policies.afterwards import (
     may_take_back,
     require_alone,
 )
-from apps.policies.consent import makers_of, second_person_for
+from apps.policies.consent import SecondPerson, makers_of, second_person_for
 from apps.policies.events import EmergencyReviewed, PolicyReleased, PolicyReleasedAlone, PolicyReviewEnded
 from apps.policies.models import (
     ActiveRelease,
@@ -37,6 +37,7 @@ from apps.policies.models import (
     RequestState,
 )
 from apps.policies.queries import draft_for, ground_of, live_releases, require_writer, set_for
+from apps.policies.sentences import Setting
 from apps.policies.services.answers import release_of
 from apps.policies.services.publishing import activate
 from apps.policies.services.requests import (
@@ -146,7 +147,8 @@ def ask_again_afterwards(*, actor: Actor, request_id: UUID) -> EmergencyRelease:
         request = emergency.request
         if not emergency.waits or request.approval is None or request.approval.resolved_at is None:
             raise Conflict("policy.review_not_over", "Somebody is asked already, or has answered.")
-        _ask_afterwards(actor, request)
+        second = second_person_for(request.policy_set, makers_of(request))
+        _ask_afterwards(actor, request, second, ground_of(request.policy_set).setting)
         record_request(actor, "policy.emergency_asked_again", request)
     return emergency
 
@@ -190,9 +192,10 @@ def emergency_for(actor: Actor, request_id: UUID, *, lock: bool = False) -> Emer
 def _release_alone(actor: Actor, prepared: Prepared) -> EmergencyRelease:
     """Everything a release takes but the review, which is opened. The set is locked."""
     request = prepared.request
-    second_person_for(request.policy_set, makers_of(request))  # before anything moves: somebody has to be there
+    second = second_person_for(request.policy_set, makers_of(request))
     _carry_out(actor, prepared, data={"emergency": True})
-    emergency = EmergencyRelease.objects.create(request=request, due_at=_ask_afterwards(actor, request))
+    due_at = _ask_afterwards(actor, request, second, prepared.ground.setting)
+    emergency = EmergencyRelease.objects.create(request=request, due_at=due_at)
     record_request(actor, "policy.released_alone", request, data={"due_at": clock.rfc3339(emergency.due_at)})
     outbox.add(PolicyReleasedAlone(str(request.id), request.policy_set.slug, actor.key))
     return emergency
@@ -227,11 +230,10 @@ def _carry_out(actor: Actor, prepared: Prepared, *, data: dict[str, object]) -> 
     outbox.add(PolicyReviewEnded(str(request.id), request.state))
 
 
-def _ask_afterwards(actor: Actor, request: ReleaseRequest) -> dt.datetime:
+def _ask_afterwards(actor: Actor, request: ReleaseRequest, second: SecondPerson, setting: Setting) -> dt.datetime:
     """Open the review; returns when it is due."""
-    second = second_person_for(request.policy_set, makers_of(request))
     due_at = due_after(clock.now(), second.process)
-    consent = consent_afterwards(request, second, ground_of(request.policy_set).setting, due_at=due_at)
+    consent = consent_afterwards(request, second, setting, due_at=due_at)
     request.approval = approvals.request_consent(consent, actor=actor)
     request.save(update_fields=["approval"])
     return due_at
