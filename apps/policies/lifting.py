@@ -7,55 +7,35 @@ undone keeps what its permits ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
 
+from apps.core.canonical import digest
 from apps.core.memory import BoundedCache
-from apps.policies.cedar_text import Statement, Token, statements
+from apps.policies.cedar_text import statements
 from apps.policies.exceptions import PREFIX, SET, ExceptionFacts
+from apps.policies.releases import LoadedRelease, Terms
 from apps.policies.verdicts import CallFacts, PolicyRef, ReleaseRef, Verdict
 
-# What a permit asks of people.
-DEMANDS = frozenset({"approval", "expires", "escalate"})
 MILDER = {"allow": 0, "require_approval": 1, "deny": 2}
 
-
-class Release(Protocol):
-    """A release that can be read again with another text."""
-
-    @property
-    def ref(self) -> ReleaseRef: ...
-    @property
-    def problem(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def stored_parameters(self) -> Mapping[str, Any]: ...
-
-
-R = TypeVar("R", bound=Release)
-
-_lifted: BoundedCache[tuple[ReleaseRef, frozenset[str], bool], Any] = BoundedCache(200)
+_lifted: BoundedCache[tuple[ReleaseRef, frozenset[str], bool], LoadedRelease] = BoundedCache(200)
 
 
 def excepted(
     facts: CallFacts,
-    releases: Sequence[R],
+    releases: Sequence[LoadedRelease],
     plain: Verdict,
-    *,
-    decide: Callable[[CallFacts, Sequence[R]], Verdict],
-    load: Callable[[ReleaseRef, str, dict[str, Any]], R],
+    decide: Callable[[CallFacts, Sequence[LoadedRelease]], Verdict],
 ) -> Verdict:
     """The verdict with what these exceptions lift, which names those that took part; `plain` where they change nothing.
-    `plain` is the verdict without them, `decide` makes one without them, `load` makes a text ready under its reference.
+    `plain` is the verdict without them, and `decide` makes one without them.
     """
-    keeps_demands = facts.tool.is_irreversible
     covering = [one for one in facts.exceptions if any(one.covers(facts, release.ref) for release in releases)]
     if plain.outcome == "allow" or not covering:
         return plain
-    lifted = [_without(release, _rules(covering, release.ref), keeps_demands, load) for release in releases]
-    verdict = decide(facts, lifted)
+    keeps_demands = facts.tool.is_irreversible
+    verdict = decide(facts, [_without(release, _rules(covering, release.ref), keeps_demands) for release in releases])
     if not _is_milder(verdict, plain):
         return plain
     spoke = {*_named(plain.policies), *(() if keeps_demands else _named(verdict.policies))}
@@ -66,40 +46,34 @@ def excepted(
     return replace(verdict, policies=(*verdict.policies, *names), releases=plain.releases)
 
 
-def lifted_text(text: str, rules: Collection[str], *, keeps_demands: bool = False) -> str:
-    """The text without the forbids of these ids, and with permits of these ids that ask nobody."""
-    kept = []
-    for statement in statements(text):
-        name, effect = _head(statement)
-        if name not in rules or (effect == "permit" and keeps_demands):
-            kept.append(statement.text)
-        elif effect == "permit":
-            kept.append(_without_demands(statement))
-    return "\n".join(kept)
-
-
 def _rules(covering: Collection[ExceptionFacts], release: ReleaseRef) -> frozenset[str]:
     mine = (one for one in covering if (one.set, one.content_hash) == (release.set, release.content_hash))
     return frozenset(rule for one in mine for rule in one.rules)
 
 
-def _without(
-    release: R,
-    rules: frozenset[str],
-    keeps_demands: bool,
-    load: Callable[[ReleaseRef, str, dict[str, Any]], R],
-) -> R:
-    """The release with these rules lifted: loaded like any other, from a text that was never released."""
+def _without(release: LoadedRelease, rules: frozenset[str], keeps_demands: bool) -> LoadedRelease:
+    """The release with these rules lifted, under a hash of its own: what is remembered of the one is not taken for the
+    other.
+    """
     if not rules or release.problem:
         return release
     key = (release.ref, rules, keeps_demands)
-    known: R | None = _lifted.get(key)
+    known = _lifted.get(key)
     if known is not None:
         return known
-    text = lifted_text(release.text, rules, keeps_demands=keeps_demands)
-    made = load(release.ref, text, dict(release.stored_parameters))
-    _lifted.put(key, made)
-    return made
+    named = digest({"of": release.ref.content_hash, "without": sorted(rules), "keeps_demands": keeps_demands})
+    terms = (terms if terms.ref.id not in rules else _lift(terms, keeps_demands) for terms in release.terms)
+    ref = replace(release.ref, content_hash=named)
+    return _lifted.put(key, replace(release, ref=ref, terms=tuple(each for each in terms if each is not None)))
+
+
+def _lift(terms: Terms, keeps_demands: bool) -> Terms | None:
+    """A permit that asks nobody; of a forbid nothing is left."""
+    [statement] = statements(terms.source)
+    is_forbid = next(token.text for token in statement.tokens if token.text in ("permit", "forbid")) == "forbid"
+    if is_forbid:
+        return None
+    return terms if keeps_demands else replace(terms, demand=None)
 
 
 def _is_milder(verdict: Verdict, plain: Verdict) -> bool:
@@ -112,34 +86,3 @@ def _is_milder(verdict: Verdict, plain: Verdict) -> bool:
 
 def _named(policies: Collection[PolicyRef]) -> Iterator[tuple[str, str]]:
     return ((policy.set, policy.id) for policy in policies)
-
-
-def _head(statement: Statement) -> tuple[str, str]:
-    """The id of a policy and its effect."""
-    name = ""
-    for annotation, value, _ in _annotations(statement):
-        if annotation == "id":
-            name = value
-    effect = next((token.text for token in statement.tokens if token.text in ("permit", "forbid")), "")
-    return name, effect
-
-
-def _annotations(statement: Statement) -> Iterator[tuple[str, str, tuple[Token, Token]]]:
-    """(name, text, first and last token) of each annotation, which all stand before the effect."""
-    tokens = statement.tokens
-    at = 0
-    while at < len(tokens) and tokens[at].text == "@":
-        if at + 2 < len(tokens) and tokens[at + 2].text == "(":
-            yield tokens[at + 1].text, tokens[at + 3].text[1:-1], (tokens[at], tokens[at + 4])
-            at += 5
-        else:
-            yield tokens[at + 1].text, "", (tokens[at], tokens[at + 1])
-            at += 2
-
-
-def _without_demands(statement: Statement) -> str:
-    text, begin = statement.text, statement.offset
-    for name, _, (first, last) in reversed(list(_annotations(statement))):
-        if name in DEMANDS:
-            text = text[: first.offset - begin] + text[last.end - begin :]
-    return text

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 
 from apps.policies.evaluation import LoadedRelease, decide, replay
 from apps.policies.exceptions import ExceptionFacts, used_in
-from apps.policies.lifting import lifted_text
-from tests.policies.builders import CREDIT, CREDIT_POLICIES, NO_MASTER_DATA, call, forbid, permit, release, tool
+from tests.policies.builders import (
+    CREDIT,
+    CREDIT_POLICIES,
+    NO_MASTER_DATA,
+    THRESHOLDS,
+    call,
+    forbid,
+    permit,
+    release,
+    tool,
+)
 
 SAYS = "An exception lets this pass"
 OWN = release()
@@ -144,17 +153,6 @@ def test_what_is_masked_stays_masked():
     assert (verdict.outcome, verdict.obligations.redact) == ("allow", ("financial",))
 
 
-def test_the_lifted_text_is_the_text_but_for_what_is_named():
-    text = (
-        '@id("a") @approval("t:1") @says("x (\\"@approval\\")") @expires("PT1H")\n'
-        "permit (principal, action, resource);\n"
-        '// a word\n@id("b") @says("y") forbid (principal, action, resource);\n'
-    )
-    assert "approval(" not in lifted_text(text, {"a"}).replace("@approval\\", "")
-    assert "forbid" in lifted_text(text, {"a"}) and "forbid" not in lifted_text(text, {"b"})
-    assert "@approval" in lifted_text(text, {"a"}, keeps_demands=True)
-
-
 AMOUNTS = st.integers(0, 800_000).map(lambda minor: f"{minor // 100}.{minor % 100:02}")
 RULES = st.lists(
     st.sampled_from(["read-erp", "credit-alone", "credit-finance", "credit-cfo", "no", "gone"]), max_size=4
@@ -165,7 +163,7 @@ RULES = st.lists(
 @given(amount=AMOUNTS, rules=RULES, cap=st.none() | st.integers(0, 800_000), final=st.booleans(), agent=st.booleans())
 def test_any_decision_with_exceptions_is_no_stricter_and_can_be_made_again(amount, rules, cap, final, agent):
     text = CREDIT_POLICIES + forbid(name="no", when="context.money.minor > 600000")
-    own = release(text, parameters=dict(OWN.stored_parameters))
+    own = release(text, parameters=THRESHOLDS)
     currency, who = "EUR" if cap is not None else "", "o2c-writer" if agent else ""
     one = exception(*rules, of=own, cap_minor=cap, currency=currency, agent=who)
     facts: dict[str, Any] = {"tool": tool(is_irreversible=final), "owner_team": "o2c-builders" if final else None}
