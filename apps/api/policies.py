@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, person_of
+from apps.api.halts import ZonedDateTimeField
 from apps.core.clock import rfc3339
 from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
@@ -19,7 +20,7 @@ from apps.policies.cases import boundary_cases
 from apps.policies.checking import check
 from apps.policies.differences import Content, difference
 from apps.policies.history import names_of, rows_of, setting_of, side_of, spoken
-from apps.policies.models import InFlight, PolicyDraft, PolicyRelease, ReleaseRequest
+from apps.policies.models import EmergencyRelease, InFlight, PolicyDraft, PolicyRelease, ReleaseRequest
 from apps.policies.queries import (
     content_of,
     draft_for,
@@ -59,6 +60,7 @@ class AskSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField(max_length=20)
     message = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
     in_flight = serializers.CharField(max_length=10, required=False, default=InFlight.RECHECK)
+    release_at = ZonedDateTimeField(required=False, allow_null=True, default=None)
 
 
 class RecoverSerializer(serializers.Serializer[Any]):
@@ -91,6 +93,7 @@ class PolicySets(APIView):
                 "live": {active.environment: active.release.version for active in row.live},
                 "drafts": row.draft_count,
                 "in_review": row.review_count,
+                "scheduled": {each.environment: rfc3339(each.release_at) for each in row.scheduled},
             }
             for row in rows_of(page.items)
         ]
@@ -324,13 +327,21 @@ def review_resource(asked: ReleaseRequest) -> dict[str, Any]:
         "in_flight": asked.in_flight,
         "requested_by": asked.requester.username,
         "requested_at": rfc3339(asked.requested_at),
+        "release_at": rfc3339(asked.release_at),
         "draft_id": str(asked.draft_version.draft_id) if asked.draft_version else None,
         "source": asked.source.version if asked.source else None,
         "replaces": asked.replaces.version if asked.replaces else None,
         "version": asked.release.version if asked.release else None,
         "approval": {"id": str(asked.approval_id), "digest": asked.approval.digest} if asked.approval else None,
         "ended_at": rfc3339(asked.ended_at),
+        "emergency": _emergency(getattr(asked, "emergency", None)),
     }
+
+
+def _emergency(made: EmergencyRelease | None) -> dict[str, Any] | None:
+    if made is None:
+        return None
+    return {"state": made.state, "due_at": rfc3339(made.due_at), "answered_at": rfc3339(made.answered_at)}
 
 
 def _release(release: PolicyRelease, author: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, policies, runs
+from apps.api import budgets, halt_rules, halts, policies, policy_emergency, policy_exceptions, runs
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -49,6 +49,46 @@ urlpatterns = [
         name="api-policy-roll-back",
     ),
     path("api/v1/policies/<slug:policy_set>/recover", policies.PolicyRecover.as_view(), name="api-policy-recover"),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/roll-back-alone",
+        policy_emergency.PolicyRollBackAlone.as_view(),
+        name="api-policy-roll-back-alone",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/release-alone",
+        policy_emergency.PolicyDraftReleaseAlone.as_view(),
+        name="api-policy-draft-release-alone",
+    ),
+    path(
+        "api/v1/policy-reviews/<uuid:review_id>/take-back",
+        policy_emergency.PolicyReviewTakeBack.as_view(),
+        name="api-policy-review-take-back",
+    ),
+    path(
+        "api/v1/policy-reviews/<uuid:review_id>/ask-again",
+        policy_emergency.PolicyReviewAskAgain.as_view(),
+        name="api-policy-review-ask-again",
+    ),
+    path(
+        "api/v1/policies/<slug:policy_set>/exceptions",
+        policy_exceptions.PolicyExceptions.as_view(),
+        name="api-policy-exceptions",
+    ),
+    path(
+        "api/v1/policy-exceptions/<uuid:exception_id>",
+        policy_exceptions.PolicyExceptionDetail.as_view(),
+        name="api-policy-exception",
+    ),
+    path(
+        "api/v1/policy-exceptions/<uuid:exception_id>/revoke",
+        policy_exceptions.PolicyExceptionRevoke.as_view(),
+        name="api-policy-exception-revoke",
+    ),
+    path(
+        "api/v1/policy-exceptions/<uuid:exception_id>/uses",
+        policy_exceptions.PolicyExceptionUses.as_view(),
+        name="api-policy-exception-uses",
+    ),
     path("api/v1/policies/<slug:policy_set>/diff", policies.PolicyDiff.as_view(), name="api-policy-diff"),
     path("api/v1/policies/<slug:policy_set>/drafts", policies.PolicyDrafts.as_view(), name="api-policy-drafts"),
     path("api/v1/policy-drafts/<uuid:draft_id>", policies.PolicyDraftDetail.as_view(), name="api-policy-draft"),

@@ -9,6 +9,7 @@ from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.requests import actor_or_none
 from apps.approvals.queries import waiting_count
+from apps.console.policy_banner import emergencies_shown
 from apps.core.actor import Actor
 from apps.core.generations import Moment, read_moment
 from apps.gateway.queries import unknown_count
@@ -63,6 +64,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         "environments": [],
         "halts": _banner(actor, moment),
         "unreadable": _unreadable(actor, moment),
+        "emergencies": emergencies_shown(actor),
         "person": _person(request) if actor else None,
         "audit_through": None,
         "unseen": unseen_count(actor) if actor and actor.is_person else 0,

@@ -15,6 +15,11 @@ UNITS = (("D", "days", 86400), ("H", "hours", 3600), ("M", "minutes", 60), ("S",
 MOST = 2**53 - 1
 
 
+def _moment_input() -> forms.DateTimeInput:
+    """A minute on the reader's own clock."""
+    return forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+
 class ParameterForm(forms.Form):
     """The thresholds of a set. A money parameter is an amount in its currency, a duration a number of a unit. Names are
     sent as `parameter-NAME`, so that none meets a field of the page.
@@ -100,6 +105,39 @@ class SendForm(forms.Form):
         label="Calls that wait for people", choices=InFlight.choices, initial=InFlight.RECHECK
     )
     message = forms.CharField(label="Why", max_length=300, required=False)
+    release_at = forms.DateTimeField(label="Decides from", required=False)
+
+
+class ExceptionForm(forms.Form):
+    """Which rules do not hold up whom, with what, until when and why. Times are on the reader's own clock."""
+
+    rules = forms.MultipleChoiceField(label="Rules that stand in the way", widget=forms.CheckboxSelectMultiple)
+    agent = forms.ChoiceField(label="Agent", required=False)
+    tool = forms.ChoiceField(label="Tool")
+    cap = forms.CharField(label="At most, per call", max_length=30, required=False)
+    currency = forms.CharField(label="Currency", max_length=3, required=False)
+    expires_at = forms.DateTimeField(label="Until, at most seven days", widget=_moment_input())
+    reason = forms.CharField(label="Why", max_length=300)
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        rules: list[tuple[str, str]],
+        agents: list[tuple[str, str]],
+        tools: list[tuple[str, str]],
+        needs_agent: bool,
+    ) -> None:
+        super().__init__(data, auto_id="exception-%s")
+        everyone = [] if needs_agent else [("", "Every agent of the process")]
+        self._choose("rules", rules)
+        self._choose("agent", [*everyone, *agents])
+        self._choose("tool", tools)
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = choices
 
 
 def _count_of(value: Any) -> tuple[int, str]:

@@ -3,7 +3,18 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.console.views import budgets, halt_drills, halt_rules, halts, lists, policies, policy_drafts, rates
+from apps.console.views import (
+    budgets,
+    halt_drills,
+    halt_rules,
+    halts,
+    lists,
+    policies,
+    policy_drafts,
+    policy_emergency,
+    policy_exceptions,
+    rates,
+)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox", http_method_names=["get", "head"]), name="home"),
@@ -43,6 +54,16 @@ urlpatterns = [
     path("policies/drafts/<uuid:draft_id>/send/", policy_drafts.send, name="policy-draft-send"),
     path("policies/reviews/<uuid:request_id>/", policies.policy_review, name="policy-review"),
     path("policies/reviews/<uuid:request_id>/withdraw/", policies.withdraw_review, name="policy-review-withdraw"),
+    path(
+        "policies/drafts/<uuid:draft_id>/release-alone/",
+        policy_emergency.release_alone,
+        name="policy-draft-release-alone",
+    ),
+    path("policies/reviews/<uuid:request_id>/take-back/", policy_emergency.take_back, name="policy-review-take-back"),
+    path("policies/reviews/<uuid:request_id>/ask-again/", policy_emergency.ask_again, name="policy-review-ask-again"),
+    path("policies/exceptions/<uuid:exception_id>/", policy_exceptions.exception, name="policy-exception"),
+    path("policies/exceptions/<uuid:exception_id>/revoke/", policy_exceptions.revoke, name="policy-exception-revoke"),
+    path("policies/<slug:slug>/exceptions/", policy_exceptions.exceptions, name="policy-exceptions"),
     path("policies/<slug:slug>/", policies.policy_set, name="policy-set"),
     path("policies/<slug:slug>/drafts/", policy_drafts.start, name="policy-draft-start"),
     path("policies/<slug:slug>/diff/", policies.policy_diff, name="policy-diff"),
@@ -51,4 +72,9 @@ urlpatterns = [
     path("policies/<slug:slug>/recover/", policies.recover, name="policy-recover"),
     path("policies/<slug:slug>/versions/<int:version>/promote/", policies.promote, name="policy-promote"),
     path("policies/<slug:slug>/versions/<int:version>/roll-back/", policies.roll_back, name="policy-roll-back"),
+    path(
+        "policies/<slug:slug>/versions/<int:version>/roll-back-alone/",
+        policy_emergency.roll_back_alone,
+        name="policy-roll-back-alone",
+    ),
 ]

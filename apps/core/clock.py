@@ -16,6 +16,13 @@ def shift(by: dt.timedelta) -> None:
     _shift = by
 
 
+def ahead() -> dt.timedelta:
+    """How far `now` runs ahead of the machine's clock: not at all, but in tests. For what goes by the database's time,
+    which all nodes share.
+    """
+    return _shift
+
+
 def rfc3339(moment: dt.datetime | None) -> str | None:
     """RFC 3339 in UTC with milliseconds, or None."""
     if moment is None:

@@ -2,7 +2,7 @@
 dry runs alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,14 +10,16 @@ from uuid import UUID
 from apps.core import clock
 from apps.core.canonical import digest
 from apps.core.errors import NotFound
-from apps.core.generations import CONFIGURATION, Moment
+from apps.core.generations import CONFIGURATION, Moment, read_moment
 from apps.core.memory import Remembered
 from apps.core.money import Money
 from apps.core.rows import insert, sole
+from apps.gateway.excepting import note_uses
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
 from apps.gateway.requests import CallRequest
 from apps.policies.detectors import installed
 from apps.policies.evaluation import LoadedRelease, decide
+from apps.policies.exception_queries import exceptions_for
 from apps.policies.queries import active_releases, tool_facts
 from apps.policies.verdicts import CallFacts, Verdict
 from apps.registry.models import Agent, ConnectorEndpoint, Grant, Tool
@@ -70,8 +72,12 @@ def verdict_on(
     moment: Moment | None = None,
     approved_by: tuple[str, ...] = (),
     releases: tuple[LoadedRelease, ...] | None = None,
+    exceptions: Collection[str] | None = None,
 ) -> Verdict:
-    """Evaluate the active releases of this moment, or those given. Reads the database, writes nothing."""
+    """Evaluate the active releases of this moment, or those given, with the exceptions in force, or those of these ids.
+    Reads the database, writes nothing.
+    """
+    moment = moment or read_moment()
     facts = CallFacts(
         agent=agent.slug,
         process=agent.process.slug,
@@ -89,6 +95,7 @@ def verdict_on(
         customer_tier=request.customer_tier,
         detectors=installed(),
         owner_team=agent.process.owner_team.slug if tool.is_irreversible else None,
+        exceptions=exceptions_for(agent=agent, tool=tool.name, moment=moment, only=exceptions),
     )
     if releases is None:
         releases = active_releases(process_id=agent.process_id, environment=agent.environment, moment=moment)
@@ -109,6 +116,7 @@ def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment,
         decided_at=clock.now(),
     )
     insert(decision)
+    note_uses(call, decision)
     return decision
 
 

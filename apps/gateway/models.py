@@ -8,6 +8,7 @@ from django.db import models
 from apps.accounts.models import User
 from apps.approvals.models import Approval
 from apps.core.ids import uuid7
+from apps.policies.models import PolicyException
 from apps.registry.models import Agent, AgentCredential, Environment, Process, Tool
 from apps.runs.models import Run
 from apps.vault.models import Payload
@@ -176,6 +177,24 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return self.outcome
+
+
+class ExceptionUse(models.Model):
+    """One decision in which an exception to policy took part. Never changed, never removed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    exception = models.ForeignKey(PolicyException, on_delete=models.PROTECT, related_name="uses")
+    tool_call = models.ForeignKey(ToolCall, on_delete=models.PROTECT, related_name="+")
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="+")
+    used_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["exception", "-id"], name="use_of_exception")]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.exception_id} in {self.decision_id}"
 
 
 class CallVersion(models.Model):

@@ -11,7 +11,8 @@ from apps.approvals.models import Approval
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, NotFound
 from apps.gateway.consent import SUBJECT_TYPE
-from apps.gateway.models import CallState, Decision, ToolCall
+from apps.gateway.models import CallState, Decision, ExceptionUse, ToolCall
+from apps.policies.models import PolicyException
 from apps.registry.permissions import OPERATE
 from apps.registry.queries import processes_visible_to, processes_where
 
@@ -80,3 +81,9 @@ def decided_as(call: ToolCall) -> DecidedAs:
 def compensated_calls() -> "QuerySet[ToolCall, Any]":
     """The ids of what was carried out and had to be undone, for those who count it."""
     return ToolCall.objects.filter(state=CallState.COMPENSATED).values("id")
+
+
+def uses_of(actor: Actor, exception: PolicyException) -> QuerySet[ExceptionUse]:
+    """The decisions in which an exception took part, of calls this person may see; newest first."""
+    uses = ExceptionUse.objects.filter(exception=exception, tool_call__in=calls_visible_to(actor))
+    return uses.select_related("tool_call__tool", "tool_call__agent", "decision")

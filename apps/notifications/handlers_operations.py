@@ -14,7 +14,8 @@ from apps.halts.models import Halt, LiftRequest, Mode
 from apps.halts.services.drills import DRILL
 from apps.notifications import services
 from apps.notifications.models import NewsKind
-from apps.policies.events import PolicyReadable, PolicyUnreadable
+from apps.policies.events import EmergencyReviewed, PolicyReadable, PolicyReleasedAlone, PolicyUnreadable
+from apps.policies.models import EmergencyState
 from apps.runs.events import RunExtended, RunTimedOut
 
 USED_UP = 100
@@ -114,6 +115,23 @@ def _note_halt(kind: NewsKind, halt: Halt, what: str, *, by: str = "", of: str =
         services.note(kind=kind, key=f"halt:{halt.id}:{what}:{of}", data={"halt": str(halt.id), "what": what, "by": by})
 
 
+def note_released_alone(event: dict[str, Any]) -> None:
+    _note_alone(NewsKind.ALONE, event["request_id"], "released", by=event["by"])
+
+
+def note_reviewed_afterwards(event: dict[str, Any]) -> None:
+    """A yes is the end of it; a no, and no answer in time, are told to the same people."""
+    if event["state"] == EmergencyState.AGREED:
+        services.close_news(f"alone:{event['request_id']}:")
+    else:
+        _note_alone(NewsKind.REFUSED, event["request_id"], event["state"])
+
+
+def _note_alone(kind: NewsKind, request_id: str, what: str, *, by: str = "") -> None:
+    data = {"request": request_id, "what": what, "by": by}
+    services.note(kind=kind, key=f"alone:{request_id}:{what}", data=data)
+
+
 HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     BudgetThresholdReached: [note_threshold],
     RunHeld: [note_held_run],
@@ -129,4 +147,6 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     HaltRampStarted: [note_ramp],
     HaltLifted: [note_lifted],
     HaltExpired: [note_expired],
+    PolicyReleasedAlone: [note_released_alone],
+    EmergencyReviewed: [note_reviewed_afterwards],
 }

@@ -50,6 +50,8 @@ class NewsKind(models.TextChoices):
     OVERTIME = "overtime", "A run is out of time"
     BROKEN = "broken", "Policies cannot be read"
     LIFTED = "lifted", "A halt was lifted, or its time ran out"
+    ALONE = "alone", "Policies were released alone in an emergency"
+    REFUSED = "refused", "An emergency release was rejected, or not reviewed in time"
     TEST = "test", "Test message"
     FAILED = "failed", "A message was given up"
 

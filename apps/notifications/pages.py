@@ -63,6 +63,8 @@ ICONS = {
     NewsKind.BACK: "plug",
     NewsKind.HALTED: "octagon-pause",
     NewsKind.LIFTED: "circle-play",
+    NewsKind.ALONE: "triangle-alert",
+    NewsKind.REFUSED: "triangle-alert",
     NewsKind.FAILED: "triangle-alert",
 }
 TONES = {
@@ -79,6 +81,8 @@ TONES = {
     NewsKind.DOWN: "bad",
     NewsKind.BACK: "good",
     NewsKind.HALTED: "wait",
+    NewsKind.ALONE: "wait",
+    NewsKind.REFUSED: "bad",
     NewsKind.FAILED: "bad",
 }
 WORDS = {
@@ -97,6 +101,8 @@ WORDS = {
     NewsKind.BACK: "Answers again",
     NewsKind.HALTED: "Halt",
     NewsKind.LIFTED: "Halt",
+    NewsKind.ALONE: "Emergency release",
+    NewsKind.REFUSED: "Emergency release",
     NewsKind.FAILED: "Not delivered",
 }
 # How an approval ended, beside its word.

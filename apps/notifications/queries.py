@@ -42,6 +42,8 @@ CHOICES = (
     NewsKind.BACK,
     NewsKind.HALTED,
     NewsKind.LIFTED,
+    NewsKind.ALONE,
+    NewsKind.REFUSED,
 )
 # What asks somebody to act; it is over once the approval is.
 WAITING = (

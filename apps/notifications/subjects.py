@@ -8,6 +8,7 @@ from uuid import UUID
 from apps.core.actor import Actor
 from apps.notifications.answering import Audience
 from apps.notifications.broken import audience_of_broken, told_of_broken
+from apps.notifications.emergencies import audience_of_emergency, told_of_emergencies
 from apps.notifications.models import News, NewsKind
 from apps.notifications.overtime import audience_of_overtime, told_of_overtime
 from apps.notifications.spending import audience_of_budget, audience_of_hold, told_of_budgets, told_of_holds
@@ -36,6 +37,8 @@ SUBJECTS = {
     NewsKind.BACK: Subject(audience_of_return, told_of_systems),
     NewsKind.HALTED: Subject(audience_of_halt, told_of_halts),
     NewsKind.LIFTED: Subject(audience_of_halt, told_of_halts),
+    NewsKind.ALONE: Subject(audience_of_emergency, told_of_emergencies),
+    NewsKind.REFUSED: Subject(audience_of_emergency, told_of_emergencies),
 }
 
 

@@ -39,6 +39,8 @@ TITLES = {
     NewsKind.BACK: "A system answers again",
     NewsKind.HALTED: "A halt was placed",
     NewsKind.LIFTED: "A halt was lifted or ran out",
+    NewsKind.ALONE: "Policies were released in an emergency",
+    NewsKind.REFUSED: "An emergency release is not agreed to",
     NewsKind.TEST: "Test message",
     NewsKind.FAILED: "A message could not be delivered",
 }
@@ -87,6 +89,14 @@ SENTENCES = {
         "A halt was lifted, or its time ran out.",
         "{count} halts were lifted, or their time ran out.",
     ),
+    NewsKind.ALONE: (
+        "One person released policies alone, in an emergency.",
+        "Policies were released alone, in an emergency, {count} times.",
+    ),
+    NewsKind.REFUSED: (
+        "An emergency release was rejected, or nobody reviewed it in time.",
+        "{count} emergency releases were rejected, or nobody reviewed them in time.",
+    ),
 }
 # What stands before the sentence of the card.
 LEADS = {
@@ -109,6 +119,8 @@ LEADS = {
     NewsKind.BACK: "System",
     NewsKind.HALTED: "Halt",
     NewsKind.LIFTED: "Halt",
+    NewsKind.ALONE: "Policies",
+    NewsKind.REFUSED: "Policies",
 }
 # What is about approvals, and so leads to the inbox when several are told at once.
 OF_APPROVALS = (

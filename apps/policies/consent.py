@@ -11,6 +11,7 @@ from apps.approvals.requests import ConsentRequest, StageRequest
 from apps.approvals.second_person import team_that_can_agree
 from apps.core.actor import Actor
 from apps.core.canonical import digest
+from apps.core.clock import rfc3339
 from apps.core.errors import Conflict
 from apps.policies.differences import Content, Difference, difference
 from apps.policies.models import PolicySet, ReleaseRequest, RequestKind
@@ -88,6 +89,7 @@ def binding_digest(request: ReleaseRequest) -> str:
             "replaces": request.replaces.version if request.replaces else None,
             "in_flight": request.in_flight,
         }
+        | ({"release_at": rfc3339(request.release_at)} if request.release_at else {})
     )
 
 
@@ -147,6 +149,7 @@ def _card(request: ReleaseRequest, change: Difference) -> dict[str, Any]:
             ["Asked by", str(request.requester)],
             *([["Written by", _writers(request)]] if request.draft_version else []),
             *([["Why", request.message]] if request.message else []),
+            *([["Decides from", f"{request.release_at:%Y-%m-%d %H:%M} UTC"]] if request.release_at else []),
             ["Changes", change.summary],
             *_sentences(change),
             ["In place of", f"version {request.replaces.version}" if request.replaces else "nothing: it is the first"],

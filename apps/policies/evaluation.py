@@ -21,6 +21,7 @@ from apps.policies.arguments import Misfit, as_long, carry
 from apps.policies.detectors import PREFIX
 from apps.policies.heads import Member, member
 from apps.policies.irreversible import NEVER_ALONE, never_alone
+from apps.policies.lifting import excepted
 from apps.policies.obligations import strictest, with_redactions
 from apps.policies.parameters import ParameterTypes
 from apps.policies.releases import (
@@ -74,6 +75,11 @@ _MISSING_ATTRIBUTE = re.compile(r"does not have the attribute `([^`]*)`")
 
 def decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     """Decide one call under these releases. Never raises for anything a call or a stored release may contain."""
+    verdict = _decide(facts, releases)
+    return excepted(facts, releases, verdict, _decide) if facts.exceptions else verdict
+
+
+def _decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     ordered = sorted(releases, key=lambda release: release.ref.set)
     refs = tuple(release.ref for release in ordered)
     if not ordered:

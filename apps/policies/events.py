@@ -46,6 +46,18 @@ class PolicyReviewRequested(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyReleaseScheduled(DomainEvent):
+    """It was agreed to and waits for its time."""
+
+    request_id: str
+    release_at: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyReviewEnded(DomainEvent):
     """It was released, refused or withdrawn: `state` says which."""
 
@@ -81,3 +93,40 @@ class PolicyReadable(DomainEvent):
     @property
     def subject(self) -> str:
         return f"policy_set:{self.policy_set}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReleasedAlone(DomainEvent):
+    """One person released or rolled back in an emergency; a second person is asked afterwards."""
+
+    request_id: str
+    policy_set: str
+    by: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyReviewed(DomainEvent):
+    """What a second person said of an emergency release, or that nobody did in time: `state` says which."""
+
+    request_id: str
+    state: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_request:{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyExceptionChanged(DomainEvent):
+    """An exception was asked for, put in force, refused or ended: `state` says which."""
+
+    exception_id: str
+    state: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_exception:{self.exception_id}"

@@ -15,12 +15,15 @@ from apps.core.errors import NotFound
 from apps.core.ids import parse_uuid
 from apps.core.memory import BoundedCache
 from apps.core.paging import Page, page_of
+from apps.policies.afterwards import marks_of
 from apps.policies.cedar_text import TextError
 from apps.policies.differences import Content, difference
 from apps.policies.merging import DraftContent
 from apps.policies.models import (
+    UNDER_WAY,
     ActiveRelease,
     DraftState,
+    EmergencyRelease,
     PointerMove,
     PolicyDraft,
     PolicyRelease,
@@ -47,6 +50,7 @@ class SetRow:
     live: list[ActiveRelease]
     draft_count: int
     review_count: int
+    scheduled: list[ReleaseRequest]
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class VersionRow:
     live: list[str]
     summary: str
     periods: list[tuple[str, dt.datetime, dt.datetime | None]] = field(default_factory=list)
+    emergencies: list[EmergencyRelease] = field(default_factory=list)
 
     @property
     def at(self) -> dt.datetime:
@@ -70,6 +75,7 @@ class MoveRow:
     """One move of a pointer."""
 
     move: PointerMove
+    emergency: EmergencyRelease | None = None
 
     @property
     def at(self) -> dt.datetime:
@@ -90,7 +96,7 @@ def set_rows(actor: Actor) -> list[SetRow]:
 
 
 def rows_of(sets: Sequence[PolicySet]) -> list[SetRow]:
-    """These sets, in their order, in two queries."""
+    """These sets, in their order, in three queries."""
     open_drafts = Count("drafts", filter=Q(drafts__state=DraftState.OPEN), distinct=True)
     waiting = Count("requests", filter=Q(requests__state=RequestState.WAITING), distinct=True)
     counts = {
@@ -102,8 +108,17 @@ def rows_of(sets: Sequence[PolicySet]) -> list[SetRow]:
     live: dict[UUID, list[ActiveRelease]] = defaultdict(list)
     for row in ActiveRelease.objects.filter(policy_set__in=sets).select_related("release").order_by("environment"):
         live[row.policy_set_id].append(row)
+    scheduled: dict[UUID, list[ReleaseRequest]] = defaultdict(list)
+    for request in ReleaseRequest.objects.filter(policy_set__in=sets, state=RequestState.SCHEDULED).order_by("id"):
+        scheduled[request.policy_set_id].append(request)
     return [
-        SetRow(found, live[found.id], counts[found.id]["draft_count"], counts[found.id]["review_count"])
+        SetRow(
+            found,
+            live[found.id],
+            counts[found.id]["draft_count"],
+            counts[found.id]["review_count"],
+            scheduled[found.id],
+        )
         for found in sets
     ]
 
@@ -115,7 +130,11 @@ def history_of(policy_set: PolicySet, *, cursor: str | None) -> History:
     moves = list(PointerMove.objects.filter(release__in=rows).select_related("release", "before"))
     for move, end in _with_ends(policy_set, moves):
         rows[move.release_id].periods.append((move.environment, move.moved_at, end))
-    everything: list[VersionRow | MoveRow] = [*(MoveRow(move) for move in moves), *rows.values()]
+    alone = marks_of(page.items)
+    for (release_id, _), emergency in alone.items():
+        rows[release_id].emergencies.append(emergency)
+    moved = [MoveRow(move, alone.get((move.release_id, move.environment))) for move in moves]
+    everything: list[VersionRow | MoveRow] = [*moved, *rows.values()]
     return History(sorted(everything, key=lambda row: row.at, reverse=True), page)
 
 
@@ -142,7 +161,7 @@ def names_of(keys: Collection[str]) -> dict[str, str]:
 def open_work(policy_set: PolicySet) -> tuple[list[PolicyDraft], list[ReleaseRequest]]:
     """The drafts that can be changed, and what is in review."""
     drafts = policy_set.drafts.filter(state=DraftState.OPEN).select_related("author", "base")
-    waiting = policy_set.requests.filter(state=RequestState.WAITING)
+    waiting = policy_set.requests.filter(state__in=UNDER_WAY)
     return list(drafts), list(waiting.select_related("policy_set", "requester", "source", "draft_version"))
 
 

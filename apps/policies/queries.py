@@ -42,6 +42,7 @@ REQUEST_PARTS = (
     "requester",
     "approval",
     "release",
+    "emergency",
 )
 
 _active: Remembered[tuple[UUID, str], tuple[LoadedRelease, ...]] = Remembered(CONFIGURATION, size=2_000)

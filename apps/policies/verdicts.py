@@ -7,6 +7,7 @@ from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Literal
 
 from apps.core.money import Money
+from apps.policies.exceptions import ExceptionFacts
 
 Outcome = Literal["allow", "deny", "require_approval"]
 
@@ -51,7 +52,8 @@ class ToolFacts:
 class CallFacts:
     """Everything a policy may look at. `approved_by`: the teams that have approved, at release; empty at intake.
 
-    `detectors` are those that are installed where it is decided: a permit that demands another one denies.
+    `detectors` are those that are installed where it is decided: a permit that demands another one denies. `exceptions`
+    are those in force that may concern the call.
     `owner_team` is for the rule about what cannot be undone, and no policy sees it: the team that owns the process, ""
     for none, None where the rule does not apply.
     """
@@ -72,6 +74,7 @@ class CallFacts:
     customer_tier: str | None = None
     owner_team: str | None = None
     detectors: tuple[str, ...] = ()
+    exceptions: tuple[ExceptionFacts, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The complete input, from which `replay` gives the same verdict. It carries the arguments: keep it in the
@@ -95,7 +98,8 @@ class CallFacts:
     def _newer_facts(self) -> dict[str, Any]:
         """What inputs that were stored before do not have."""
         newer: dict[str, Any] = {} if self.owner_team is None else {"owner_team": self.owner_team}
-        return newer | ({"detectors": list(self.detectors)} if self.detectors else {})
+        newer |= {"detectors": list(self.detectors)} if self.detectors else {}
+        return newer | ({"exceptions": [one.as_json() for one in self.exceptions]} if self.exceptions else {})
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> CallFacts:
@@ -117,6 +121,7 @@ class CallFacts:
             customer_tier=stored["customer_tier"],
             owner_team=stored.get("owner_team"),
             detectors=tuple(stored.get("detectors", ())),
+            exceptions=tuple(ExceptionFacts.from_json(one) for one in stored.get("exceptions", ())),
         )
 
 

@@ -13,6 +13,7 @@ MANAGE = "manage_process"
 GOVERN = "govern_process"
 OPERATE = "operate_process"
 REVEAL = "reveal_in_process"
+RELEASE_ALONE = "release_alone_in_process"
 
 # Names for the database; VIEW is Django's own.
 PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
@@ -23,6 +24,7 @@ PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
     (GOVERN, "Can change how approvals work in this process, and who may approve how much"),
     (OPERATE, "Can settle what agents left unclear in this process, and undo what they did"),
     (REVEAL, "Can reveal masked content of a call in this process, with a reason"),
+    (RELEASE_ALONE, "Can release policies of this process alone in an emergency, to be reviewed afterwards"),
 ]
 
 # How a refusal names each: "You may not …".
@@ -35,13 +37,14 @@ DOES = {
     GOVERN: "change rules and limits of approvals",
     OPERATE: "settle or undo what agents did",
     REVEAL: "reveal masked content",
+    RELEASE_ALONE: "release policies alone",
 }
 
 ROLES: dict[str, tuple[str, ...]] = {
     "approver": (VIEW, AUDIT, APPROVE),
     "operator": (VIEW, AUDIT, HALT, OPERATE),
     "compliance": (VIEW, AUDIT, REVEAL),
-    "owner": (VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL),
+    "owner": (VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL, RELEASE_ALONE),
     "engineer": (VIEW, AUDIT, MANAGE),
     "viewer": (VIEW,),
 }

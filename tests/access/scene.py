@@ -306,6 +306,39 @@ class Scene:
             actor=system_actor("tests"),
         ).version
 
+    @cached_property
+    def policy_emergency(self) -> UUID:
+        """The review of what Priya released alone in staging, which nobody answered in time."""
+        assert self.tried and self.policy_review
+        before = policies.publish_release(
+            policy_set=self.process,
+            process=Process.objects.get(slug=self.process),
+            text=POLICY,
+            parameters=limit("660.00"),
+            environments=["staging"],
+            actor=system_actor("tests"),
+        )
+        draft = policies.start_draft(actor=actor("priya"), policy_set=self.process, version=before.version)
+        policies.save_draft(actor=actor("priya"), draft_id=draft.id, version=1, parameters=limit("670.00"))
+        made = policies.release_in_emergency(
+            actor=actor("priya"), draft_id=draft.id, version=2, environment="staging", reason="It cannot wait"
+        )
+        Approval.objects.filter(id=made.request.approval_id).update(expires_at=clock.now())
+        approvals.expire_due()
+        policies.answer_emergency_review(made.request_id)
+        return made.request_id
+
+    @cached_property
+    def policy_exception(self) -> UUID:
+        """In force, and of no use to anybody whose calls are looked at."""
+        made = policies.request_exception(actor=actor("priya"), policy_set=self.process, **exception())
+        assert made.approval is not None
+        approvals.cast_vote(
+            actor=actor("dana"), approval_id=made.approval.id, verdict="approve", digest=made.approval.digest
+        )
+        policies.answer_exception(made.id)
+        return made.id
+
     def path_of(self, row: Row) -> str:
         return row.path.format_map({name: getattr(self, name) for name in BRACES.findall(row.path)})
 
@@ -415,6 +448,26 @@ RECOVER = {"environment": "production", "reason": "Bad disk"}
 SEND = {"version": 2, "environment": "production", "in_flight": "recheck", "message": "Fewer questions"}
 SAVE = {"version": 2, "parameter-credit_alone": "760.00", "parameter-credit_cfo": "5000.00"}
 
+ALONE = {"version": 2, "environment": "production", "reason": "It cannot wait"}
+
+
+def _roll_back_alone(scene: Scene) -> dict[str, str]:
+    """From the version that decides in the sandbox."""
+    assert scene.tried == 2
+    return {"environment": "sandbox", "reason": "It cannot wait"}
+
+
+def exception() -> dict[str, Any]:
+    """What is asked for, of an agent whose calls nobody looks at."""
+    return {
+        "environment": "production",
+        "rules": ["credit-finance"],
+        "tool": "erp.issue_credit_memo",
+        "agent": "triage",
+        "expires_at": clock.now() + dt.timedelta(days=1),
+        "reason": "Quarter end",
+    }
+
 
 def _promote(scene: Scene) -> dict[str, str]:
     assert scene.tried == 2
@@ -519,6 +572,18 @@ BODIES: dict[str, Any] = {
     "POST /policies/drafts/{policy_draft}/rebase/": {"version": 2},
     "POST /policies/drafts/{policy_draft}/send/": SEND,
     "POST /policies/{process}/recover/": RECOVER,
+    "POST /policies/{process}/exceptions/": lambda scene: (
+        exception() | {"rules": "credit-finance", "expires_at": f"{_in_an_hour():%Y-%m-%dT%H:%M}"}
+    ),
+    "POST /policies/exceptions/{policy_exception}/revoke/": LIFT,
+    "POST /api/v1/policies/{process}/exceptions": lambda scene: exception() | {"expires_at": _in_an_hour().isoformat()},
+    "POST /api/v1/policy-exceptions/{policy_exception}/revoke": LIFT,
+    "POST /policies/drafts/{policy_draft}/release-alone/": ALONE,
+    "POST /policies/{process}/versions/1/roll-back-alone/": _roll_back_alone,
+    "POST /policies/reviews/{policy_emergency}/take-back/": LIFT,
+    "POST /api/v1/policy-drafts/{policy_draft}/release-alone": ALONE,
+    "POST /api/v1/policies/{process}/versions/1/roll-back-alone": _roll_back_alone,
+    "POST /api/v1/policy-reviews/{policy_emergency}/take-back": LIFT,
     "POST /policies/{process}/versions/2/promote/": _promote,
     "POST /policies/{process}/versions/1/roll-back/": _roll_back,
     "POST /api/v1/policies/{process}/drafts": {"message": "Fewer questions"},

@@ -11,8 +11,9 @@ wants changed and `consented` one that he approved, `held` one that Dana approve
 are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
 line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
 Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
-`policy_review` waits for the same in staging; version 2 of the process's policies decides in the sandbox. `script` is
-Dana's personal token.
+`policy_review` waits for the same in staging, where nobody reviewed `policy_emergency` in time; version 2 of the
+process's policies decides in the sandbox, and `policy_exception` is for another agent of it than the writer. `script`
+is Dana's personal token.
 """
 
 from dataclasses import dataclass
@@ -143,6 +144,14 @@ POST   /policies/reviews/{policy_review}/withdraw/    in   403   403   403   403
 POST   /policies/{process}/recover/                 in   403   403   409   403   409   409   404    in    in    in
 POST   /policies/{process}/versions/2/promote/    in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/{process}/versions/1/roll-back/      in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/release-alone/ in   403   403   403   403   302   403   404    in    in    in
+POST   /policies/{process}/versions/1/roll-back-alone/ in  403   403   403   403   302   403   404    in    in    in
+POST   /policies/reviews/{policy_emergency}/take-back/ in  403   403   302   403   302   403   404    in    in    in
+POST   /policies/reviews/{policy_emergency}/ask-again/ in  403   403   403   403   302   302   404    in    in    in
+GET    /policies/{process}/exceptions/               in   200   200   200   200   200   200   404    in    in    in
+POST   /policies/{process}/exceptions/               in   403   403   403   403   302   302   404    in    in    in
+GET    /policies/exceptions/{policy_exception}/      in   200   200   200   200   200   200   404    in    in    in
+POST   /policies/exceptions/{policy_exception}/revoke/ in  302   302   302   403   302   302   404    in    in    in
 
 GET    /api/schema/                                200   200   200   200   200   200   200   200     200   200     200
 POST   /oauth/token                                200   200   200   200   200   200   200   200     200   200     200
@@ -239,6 +248,15 @@ POST   /api/v1/policy-reviews/{policy_review}/withdraw 401 403 403 403 403 200 2
 POST   /api/v1/policies/{process}/recover          401   403   403   409   403   409   409   404   403   403   403
 POST   /api/v1/policies/{process}/versions/2/promote   401   403   403   403   403   202   202   404   403   403   403
 POST   /api/v1/policies/{process}/versions/1/roll-back 401 403 403 403 403 202 202 404 403 403 403
+POST   /api/v1/policy-drafts/{policy_draft}/release-alone 401 403 403 403 403 201 403 404 403 403 403
+POST   /api/v1/policies/{process}/versions/1/roll-back-alone 401 403 403 403 403 201 403 404 403 403 403
+POST   /api/v1/policy-reviews/{policy_emergency}/take-back 401 403 403 201 403 201 403 404 403 403 403
+POST   /api/v1/policy-reviews/{policy_emergency}/ask-again 401 403 403 403 403 202 202 404 403 403 403
+GET    /api/v1/policies/{process}/exceptions           401   200   200   200   200   200   200   404   403   403   200
+POST   /api/v1/policies/{process}/exceptions           401   403   403   403   403   202   202   404   403   403   403
+GET    /api/v1/policy-exceptions/{policy_exception}    401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policy-exceptions/{policy_exception}/uses 401 200 200 200 200 200 200 404 403 403 200
+POST   /api/v1/policy-exceptions/{policy_exception}/revoke 401 200 200 200 403 200 200 404 403 403 200
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404

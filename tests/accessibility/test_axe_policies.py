@@ -1,16 +1,20 @@
 """The pages of policies, in every state, as axe, a phone and a dark room see them."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from apps.core import clock
 from apps.policies import services
+from apps.policies.models import EmergencyRelease
 from tests.accessibility.looking import DESK, Looker
 from tests.conftest import Robot, actor
 from tests.fakes.erp import FakeErp
 from tests.policies.recovering import active, spoil
 from tests.policies.reviewing import SET, limit, raised, released, sent, voted
+from tests.policies.test_exceptions import granted
 from tests.world import POLICY
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -108,3 +112,34 @@ def _with_mistakes(looker: Looker) -> None:
     page.get_by_role("button", name="Add test cases around each threshold").click()
     page.get_by_text("Parameters and test cases as JSON").click()
     looker.look("an engineer's draft")
+
+
+def test_alone_at_a_time_and_excepted(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> None:
+    looker = Looker(page, live_server.url)
+    looker.sign_in("priya")
+    looker.at(f"/policies/{SET}/exceptions/", name="no exceptions")
+    scheduled = voted(sent(raised("650.00"), environment="staging", release_at=clock.now() + dt.timedelta(days=2)))
+    looker.at("/policies/", name="something scheduled")
+    looker.at(f"/policies/reviews/{scheduled.id}/", name="a scheduled release")
+    row = granted()
+    writer.call("600.00")
+    services.revoke_exception(actor=actor("omar"), exception_id=granted(agent="").id, reason="Finance is back")
+    looker.at(f"/policies/{SET}/exceptions/", name="exceptions and the form")
+    looker.at(f"/policies/exceptions/{row.id}/", name="an exception and its uses")
+    draft = raised()
+    looker.go(f"/policies/drafts/{draft.id}/")
+    page.get_by_text("It cannot wait for a review").click()
+    looker.look("a draft that cannot wait")
+    page.get_by_label("Why it cannot wait").fill("Every refund fails since noon")
+    page.get_by_role("button", name="Release it alone, now").click()
+    expect(page.get_by_role("region", name="Emergency releases")).to_contain_text("Every refund fails since noon")
+    looker.look("an emergency release")
+    looker.at(f"/policies/{SET}/", name="a history with an emergency")
+    emergency = EmergencyRelease.objects.get()
+    looker.sign_in("dana")
+    looker.at(f"/inbox/{emergency.request.approval_id}/", name="the card of an emergency release")
+    voted(emergency.request, verdict="reject", reason_code="other", comment="The limit was right")
+    looker.sign_in("omar")
+    looker.at(f"/policies/reviews/{emergency.request_id}/", name="an emergency release that was rejected")
+
+    assert "\n".join(looker.found) == ""

@@ -63,6 +63,7 @@ TAKE_NO_BODY = {
     "POST /api/v1/halt-drills/{drill}/cancel",
     "POST /api/v1/halts/{lifting_halt}/hold",
     "POST /api/v1/policy-reviews/{policy_review}/withdraw",
+    "POST /api/v1/policy-reviews/{policy_emergency}/ask-again",
     "POST /api/v1/runs/{done_run}/unwind",
     "POST /api/v1/tool-calls/{done_call}/compensate",
 }

@@ -119,6 +119,7 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "version": "1",
         "draft_id": str(scene.policy_draft),
         "review_id": str(scene.policy_review),
+        "exception_id": str(scene.policy_exception),
         "process": "order-to-cash",
         "halt_id": str(scene.place_halt("agent", "triage")),
         "agent": "writer",

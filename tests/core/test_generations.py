@@ -12,11 +12,22 @@ from apps.core.clock import now
 from apps.core.generations import CONFIGURATION, HALTS, read_moment
 from apps.core.memory import Remembered
 from apps.halts.models import Halt
-from apps.policies.models import ActiveRelease
+from apps.policies.models import ActiveRelease, PolicyException
 from apps.registry.models import Agent, AgentCredential, Connector, ConnectorEndpoint, Grant, Process, Tool
 
 pytestmark = pytest.mark.django_db
-CONFIGURED = (Team, Process, Agent, AgentCredential, Connector, ConnectorEndpoint, Tool, Grant, ActiveRelease)
+CONFIGURED = (
+    Team,
+    Process,
+    Agent,
+    AgentCredential,
+    Connector,
+    ConnectorEndpoint,
+    Tool,
+    Grant,
+    ActiveRelease,
+    PolicyException,
+)
 
 
 def mark(generation: str = CONFIGURATION) -> UUID | None:

@@ -114,3 +114,15 @@ def test_files_that_cannot_be_read_are_named(run, files, name, text, sentence):
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(CommandError, match=sentence.replace(".", r"\.")):
         run("test", files)
+
+
+def test_in_an_emergency_it_decides_at_once_and_only_for_who_may(run, files):
+    more = ("--message", "From the repository", "--emergency", "--reason", "Every refund fails")
+    with pytest.raises(CommandError, match="release policies alone"):
+        run("release", files, *more)
+    assert ActiveRelease.objects.get(policy_set__slug=SET).release.version == 1
+    with pytest.raises(CommandError, match="Say why"):
+        run("release", files, *more[:3], who="priya")
+    assert not PolicyDraft.objects.filter(state="open").exists()
+    assert "It decides from now on. Its review is due" in run("release", files, *more, who="priya")
+    assert ActiveRelease.objects.get(policy_set__slug=SET).release.message == "Every refund fails"

@@ -13,25 +13,15 @@ from apps.core.actor import system_actor
 from apps.core.errors import MeshError
 from apps.core.models import OutboxEvent
 from apps.policies import services
-from apps.policies.models import ActiveRelease, PointerMove, PolicyRelease, ReleaseRequest
+from apps.policies.models import PointerMove, PolicyRelease, ReleaseRequest
 from apps.policies.services import publish_release
 from apps.registry.models import Process, Tool
 from apps.registry.services import assign_role, withdraw_role
 from tests.conftest import actor, at_once, parked, person, settle_news
-from tests.policies.reviewing import SET, limit, raised, released, sent, voted
+from tests.policies.reviewing import SET, WHAT_BLOCKS, limit, live, raised, refusal, released, sent, voted
 from tests.world import PARAMETERS, POLICY
 
 pytestmark = pytest.mark.django_db
-
-
-def refusal(act, *args, **kwargs) -> MeshError:
-    with pytest.raises(MeshError) as refused:
-        act(*args, **kwargs)
-    return refused.value
-
-
-def live(environment: str = "production") -> PolicyRelease:
-    return ActiveRelease.objects.get(policy_set__slug=SET, environment=environment).release
 
 
 def test_a_limit_is_raised_by_two_people_and_the_next_call_goes_by_it(writer):
@@ -157,27 +147,7 @@ def test_one_change_is_in_review_at_a_time(world):
     assert sent(second, environment="staging").environment == "staging"
 
 
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        ({"text": POLICY + "permit (principal, action, resource);"}, "policy.invalid"),
-        ({"parameters": limit("6000.00")}, "policy.not_ready"),
-        (
-            {
-                "cases": [
-                    {
-                        "name": "A large one is never alone",
-                        "call": {"tool": "erp.issue_credit_memo", "amount": "600.00", "currency": "EUR"},
-                        "expect": {"outcome": "require_approval"},
-                    }
-                ],
-                "parameters": limit("750.00"),
-            },
-            "policy.not_ready",
-        ),
-        ({}, "policy.no_change"),
-    ],
-)
+@pytest.mark.parametrize(("content", "code"), WHAT_BLOCKS)
 def test_what_blocks_a_release(world, content, code):
     draft = services.start_draft(actor=actor("priya"), policy_set=SET)
     draft = services.save_draft(actor=actor("priya"), draft_id=draft.id, version=1, **content)

@@ -13,7 +13,7 @@ from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Connector, ConnectorEndpoint, Process, Tool
-from tests.access.scene import Scene
+from tests.access.scene import Scene, exception
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import actor, parked, person, robot_named
 from tests.gateway.unknowns import make_unknown
@@ -72,6 +72,7 @@ class Crowd:
             environments=["staging"],
             actor=SETUP,
         )
+        policies.request_exception(actor=actor("priya"), policy_set="order-to-cash", **exception())
         _delegate(number)
         self.scene.look_at(f"looked-{number}")
         accounts.make_token(user=person("dana"), name=f"script {number}", days=1, actor=actor("dana"))

@@ -12,7 +12,18 @@ from apps.core.actor import Actor, person_actor, system_actor
 from apps.core.errors import NotAllowed, NotFound
 from apps.core.ids import uuid7
 from apps.registry.models import Agent, Grant, Process, Tool
-from apps.registry.permissions import APPROVE, AUDIT, GOVERN, HALT, MANAGE, OPERATE, PERMISSIONS, REVEAL, VIEW
+from apps.registry.permissions import (
+    APPROVE,
+    AUDIT,
+    GOVERN,
+    HALT,
+    MANAGE,
+    OPERATE,
+    PERMISSIONS,
+    RELEASE_ALONE,
+    REVEAL,
+    VIEW,
+)
 from apps.registry.queries import (
     agent_for,
     agents_visible_to,
@@ -35,7 +46,7 @@ HELD = {
     "dana": {VIEW, AUDIT, APPROVE},
     "omar": {VIEW, AUDIT, HALT, OPERATE},
     "chen": {VIEW, AUDIT, REVEAL},
-    "priya": {VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL},
+    "priya": {VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL, RELEASE_ALONE},
     "alex": {VIEW, AUDIT, MANAGE},
     "otto": set(),
 }

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.requests import actor_of, person_of
 from apps.console.policy_forms import SendForm
 from apps.console.queries import calls_under
+from apps.console.views.policy_emergency import emergency_context
 from apps.core.actor import Actor
 from apps.core.paging import page_of
 from apps.policies import services
+from apps.policies.afterwards import may_release_alone
 from apps.policies.consent import change_of, title_of
 from apps.policies.differences import Content, Difference, difference
 from apps.policies.history import (
@@ -42,7 +44,7 @@ from apps.policies.queries import (
 )
 from apps.policies.reading import canonical_text
 from apps.policies.sentences import Setting
-from apps.policies.services.requests import ORDER
+from apps.policies.services.requests import ORDER, may_withdraw
 from apps.policies.unreadable import unreadable_releases
 
 MOST_COUNTED = 1000
@@ -140,18 +142,22 @@ def policy_review(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """What was asked for, whole: the difference, the tests, who decides."""
     person_of(request)
     actor = actor_of(request)
-    found = request_for(actor, request_id)
+    return render(request, "policies/review.html", review_context(actor, request_for(actor, request_id)))
+
+
+def review_context(actor: Actor, found: ReleaseRequest) -> dict[str, Any]:
+    """Everything on the page of one review."""
     approval = found.approval
-    context = {
+    return {
         "review": found,
         "title": title_of(found),
         "change": change_of(found, setting_of(found.policy_set)),
         "approval": approval,
         "approvers": approvers_of([found]).get(found.approval_id, []) if found.approval_id else [],
         "case_count": len(requested_content(found).cases),
-        "may_withdraw": found.state == RequestState.WAITING and may_write(actor, found.policy_set.process),
+        "may_withdraw": may_withdraw(actor, found),
+        **emergency_context(actor, found),
     }
-    return render(request, "policies/review.html", context)
 
 
 @require_POST
@@ -159,7 +165,7 @@ def withdraw_review(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Take a review back."""
     person_of(request)
     found = services.withdraw_request(actor=actor_of(request), request_id=request_id)
-    messages.success(request, "The review is taken back.")
+    messages.success(request, "It is taken back.")
     if found.draft_version is not None:
         return redirect("policy-draft", found.draft_version.draft_id)
     return redirect("policy-set", found.policy_set.slug)
@@ -201,7 +207,8 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
     live = live_releases(found)
     content = content_of(release)
     writes = may_write(actor, found.process)
-    done = list(ReleaseRequest.objects.filter(release=release, state=RequestState.DONE).select_related("requester"))
+    requests = ReleaseRequest.objects.filter(release=release, state=RequestState.DONE)
+    done = list(requests.select_related("requester", "emergency"))
     approvers = approvers_of(done)
     return {
         "policy_set": found,
@@ -216,6 +223,7 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
         "most_counted": MOST_COUNTED,
         "promotes_to": _further(release, live) if writes else [],
         "rolls_back_in": _behind(release, live) if writes else [],
+        "may_release_alone": may_release_alone(actor, found.process),
         "form": SendForm(),
         "diff_url": f"{reverse('policy-diff', args=[found.slug])}?from={max(version - 1, 0)}&to={version}",
     }

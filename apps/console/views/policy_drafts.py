@@ -15,6 +15,7 @@ from apps.console.policy_forms import ParameterForm, SendForm
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.policies import services
+from apps.policies.afterwards import may_release_alone
 from apps.policies.cases import boundary_cases, case_problems
 from apps.policies.characters import tidy
 from apps.policies.checking import check
@@ -23,6 +24,7 @@ from apps.policies.history import spoken
 from apps.policies.merging import DraftContent
 from apps.policies.models import PolicyDraft
 from apps.policies.queries import content_of, draft_for, ground_of, may_write, present_release, version_of
+from apps.registry.models import Environment
 from apps.registry.permissions import MANAGE
 from apps.registry.queries import holds, holds_mesh_wide
 
@@ -240,6 +242,8 @@ def _context(
         "cases_json": json.dumps(list(content.cases), indent=2, ensure_ascii=False),
         "may_write": writes and found.is_open,
         "send_form": SendForm(initial={"message": found.message}),
+        "may_release_alone": may_release_alone(actor, process),
+        "alone_environments": Environment.values,
         "behind": present if present is not None and present != found.base else None,
         "review": found.policy_set.requests.filter(draft_version__draft=found).order_by("-id").first(),
         "editors": list(dict.fromkeys(str(each.edited_by) for each in found.versions.select_related("edited_by"))),

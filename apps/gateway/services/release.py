@@ -29,6 +29,7 @@ from apps.gateway.stored import stored_request
 from apps.gateway.telling import money_of, tell_decision, tell_end
 from apps.halts.models import Halt, Mode
 from apps.policies.evaluation import LoadedRelease
+from apps.policies.exceptions import used_in
 from apps.policies.queries import kept_releases
 from apps.policies.verdicts import ReleaseRef, Verdict
 from apps.runs import services as runs
@@ -161,6 +162,8 @@ def _decide_again(call: ToolCall, approval: Approval | None, moment: Moment) -> 
         moment=moment,
         approved_by=_teams_of(approval),
         releases=_releases_for(call, decided, moment),
+        # what was agreed to since then is for new calls: people were asked about this one as it was
+        exceptions=used_in(decided.decision.policies),
     )
     decision = _record_release(call, verdict)
     changed = _change_of_digest(call, approval, granted, request.arguments, money, decided) or _change_of_verdict(

@@ -14,6 +14,8 @@ from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.policies.evaluation import content_hash
 from apps.policies.events import PolicyReleased
+from apps.policies.exceptions import SET as EXCEPTIONS
+from apps.policies.irreversible import NEVER_ALONE
 from apps.policies.models import GLOBAL_SET, ActiveRelease, InFlight, PointerMove, PolicyRelease, PolicySet
 from apps.policies.parameters import read_parameters
 from apps.policies.queries import known_to_registry
@@ -21,6 +23,9 @@ from apps.policies.schema import schema_hash
 from apps.policies.validation import Known, Problem, problems_of
 from apps.policies.verdicts import ToolFacts
 from apps.registry.models import Environment, Process
+
+# What decisions name beside sets of policies.
+RESERVED = (EXCEPTIONS, NEVER_ALONE.set)
 
 
 def validate_policies(
@@ -102,6 +107,8 @@ def publish_release(
 
 def own_set(slug: str, process: Process | None) -> PolicySet:
     """The set, made when it is new, locked either way."""
+    if slug in RESERVED:
+        raise Invalid("policy.reserved_name", f"Decisions name something else as “{slug}”: call the process otherwise.")
     if (slug == GLOBAL_SET) != (process is None):
         raise Invalid(
             "policy.wrong_process", f"The set “{GLOBAL_SET}” belongs to no process, and every other set to one."

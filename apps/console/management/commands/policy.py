@@ -3,11 +3,13 @@ from here asks for consent like any other; it does not skip it. `check` and `rec
 be read.
 """
 
+import datetime as dt
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.dateparse import parse_datetime
 
 from apps.accounts.models import User
 from apps.accounts.requests import actor_for
@@ -37,6 +39,9 @@ class Command(BaseCommand):
         release.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
         release.add_argument("--in-flight", choices=InFlight.values, default=InFlight.RECHECK.value)
         release.add_argument("--message", required=True, help="what it is for")
+        release.add_argument("--at", metavar="TIME", help="decide from then on, RFC 3339; once agreed to unless given")
+        release.add_argument("--emergency", action="store_true", help="release at once and alone; reviewed afterwards")
+        release.add_argument("--reason", default="", help="with --emergency: why it cannot wait for a review")
         export = acts.add_parser("export", help="write a version out as files")
         export.add_argument("--version-number", type=int, metavar="VERSION", help="what decides in production")
         acts.add_parser("check", help="read everything that decides; fails where something cannot be read")
@@ -92,6 +97,7 @@ class Command(BaseCommand):
         )
 
     def _release(self, actor: Actor, options: dict[str, Any]) -> None:
+        release_at = _moment(options["at"])
         content = read_directory(options["directory"])
         draft = services.start_draft(actor=actor, policy_set=options["policy_set"], message=options["message"])
         draft = services.save_draft(
@@ -102,13 +108,13 @@ class Command(BaseCommand):
             parameters=dict(content.parameters),
             cases=list(content.cases),
         )
+        wanted = {"draft_id": draft.id, "version": draft.version, "environment": options["environment"]}
         try:
+            if options["emergency"]:
+                self._release_alone(actor, wanted, options)
+                return
             asked = services.request_release(
-                actor=actor,
-                draft_id=draft.id,
-                version=draft.version,
-                environment=options["environment"],
-                in_flight=options["in_flight"],
+                actor=actor, **wanted, in_flight=options["in_flight"], release_at=release_at
             )
         except MeshError:
             services.discard_draft(actor=actor, draft_id=draft.id, version=draft.version)
@@ -116,6 +122,15 @@ class Command(BaseCommand):
         team = asked.approval.open_team if asked.approval else None
         self.stdout.write(
             f"{asked.id}\nNothing has changed yet: it waits for one of {team}. /policies/reviews/{asked.id}/"
+        )
+
+    def _release_alone(self, actor: Actor, wanted: dict[str, Any], options: dict[str, Any]) -> None:
+        made = services.release_in_emergency(
+            actor=actor, **wanted, in_flight=options["in_flight"], reason=options["reason"]
+        )
+        self.stdout.write(
+            f"{made.request_id}\nIt decides from now on. Its review is due {made.due_at:%Y-%m-%d %H:%M} UTC: "
+            f"/policies/reviews/{made.request_id}/"
         )
 
     def _export(self, actor: Actor, options: dict[str, Any]) -> None:
@@ -168,6 +183,19 @@ class Command(BaseCommand):
 
 def _version(found: PolicySet, version: int | None) -> PolicyRelease | None:
     return present_release(found) if version is None else release_for(found, version)
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    """Raises CommandError for what names no moment."""
+    if text is None:
+        return None
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise CommandError(f"“{text}” is no time with its zone, like 2026-11-23T08:00:00Z.")
+    return moment
 
 
 def _placed(line: int, sentence: str) -> str:
