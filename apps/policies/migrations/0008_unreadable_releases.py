@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('policies', '0004_moves_of_before'),
+        ('policies', '0007_exceptions'),
     ]
 
     operations = [
