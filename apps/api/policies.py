@@ -59,6 +59,7 @@ class AskSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField(max_length=20)
     message = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
     in_flight = serializers.CharField(max_length=10, required=False, default=InFlight.RECHECK)
+    team = serializers.CharField(max_length=50, required=False, allow_blank=True, default="")
 
 
 class SendSerializer(AskSerializer, SeenSerializer):

@@ -93,13 +93,14 @@ class ParameterForm(forms.Form):
 
 
 class SendForm(forms.Form):
-    """Where a draft is to decide, and what becomes of calls that wait."""
+    """Where a draft is to decide, what becomes of calls that wait, and which team is asked."""
 
     environment = forms.ChoiceField(label="Environment", choices=Environment.choices, initial=Environment.PRODUCTION)
     in_flight = forms.ChoiceField(
         label="Calls that wait for people", choices=InFlight.choices, initial=InFlight.RECHECK
     )
     message = forms.CharField(label="Why", max_length=300, required=False)
+    team = forms.CharField(label="Who is asked", max_length=50, required=False)
 
 
 def _count_of(value: Any) -> tuple[int, str]:

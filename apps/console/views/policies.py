@@ -15,7 +15,7 @@ from apps.console.queries import calls_under
 from apps.core.actor import Actor
 from apps.core.paging import page_of
 from apps.policies import services
-from apps.policies.consent import change_of, title_of
+from apps.policies.consent import change_of, title_of, what_to_do, who_can_agree
 from apps.policies.differences import Content, Difference, difference
 from apps.policies.history import (
     DRAFT,
@@ -193,8 +193,15 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
         "promotes_to": _further(release, live) if writes else [],
         "rolls_back_in": _behind(release, live) if writes else [],
         "form": SendForm(),
+        **(asked_of(found, {actor.known_id}) if writes else {}),
         "diff_url": f"{reverse('policy-diff', args=[found.slug])}?from={max(version - 1, 0)}&to={version}",
     }
+
+
+def asked_of(policy_set: PolicySet, makers: set[UUID]) -> dict[str, Any]:
+    """Which teams can be asked, and where there is none, what can be done."""
+    teams = who_can_agree(policy_set, makers)
+    return {"teams": teams, "ways_out": [] if teams else what_to_do(policy_set, makers)}
 
 
 def _further(release: PolicyRelease, live: dict[str, PolicyRelease]) -> list[str]:

@@ -54,8 +54,10 @@ def request_release(
     environment: str,
     message: str = "",
     in_flight: str = InFlight.RECHECK,
+    team: str = "",
 ) -> ReleaseRequest:
     """Send a draft for review: this version of it, to decide in this environment. It cannot be changed meanwhile.
+    `team` is who is asked; without it, the team of which most may vote now.
 
     Raises Invalid("policy.not_ready") while it has mistakes, failing test cases or findings that are certain.
     """
@@ -76,7 +78,7 @@ def request_release(
         kind = RequestKind.RELEASE
         request = _request(actor, policy_set, kind, environment, replaces, in_flight, ground, content)
         request.draft_version, request.message = saved, message.strip()[:300] or draft.message
-        _ask(actor, request, ground)
+        _ask(actor, request, ground, team)
         draft.state = DraftState.IN_REVIEW
         draft.save(update_fields=["state"])
         record_draft(actor, "policy.draft_sent", draft, data={"request_id": str(request.id)})
@@ -91,6 +93,7 @@ def request_promotion(
     environment: str,
     message: str = "",
     in_flight: str = InFlight.RECHECK,
+    team: str = "",
 ) -> ReleaseRequest:
     """Ask that a version which decides in an earlier environment decides in this one, too."""
     _check_choices(environment, in_flight)
@@ -105,7 +108,7 @@ def request_promotion(
                 "policy.not_promotable",
                 f"{release} decides in no environment before {environment}, so nobody tried it.",
             )
-        return _request_again(actor, found, RequestKind.PROMOTION, release, environment, message, in_flight, live)
+        return _request_again(actor, found, RequestKind.PROMOTION, release, environment, message, in_flight, live, team)
 
 
 def request_rollback(
@@ -116,6 +119,7 @@ def request_rollback(
     environment: str,
     message: str,
     in_flight: str = InFlight.RECHECK,
+    team: str = "",
 ) -> ReleaseRequest:
     """Ask that an earlier version is released again, as a new release that names it."""
     _check_choices(environment, in_flight)
@@ -131,7 +135,7 @@ def request_rollback(
         release, live = release_for(found, version), live_releases(found)
         if environment not in live or release.version >= live[environment].version:
             raise Conflict("policy.not_earlier", f"{release} is not older than what decides in {environment}.")
-        return _request_again(actor, found, RequestKind.ROLLBACK, release, environment, message, in_flight, live)
+        return _request_again(actor, found, RequestKind.ROLLBACK, release, environment, message, in_flight, live, team)
 
 
 def withdraw_request(*, actor: Actor, request_id: UUID) -> ReleaseRequest:
@@ -216,6 +220,7 @@ def _request_again(
     message: str,
     in_flight: str,
     live: dict[str, PolicyRelease],
+    team: str,
 ) -> ReleaseRequest:
     """A request for something that was released before. Findings do not block it: they did not then."""
     replaces = live.get(environment)
@@ -232,7 +237,7 @@ def _request_again(
         )
     request = _request(actor, policy_set, kind, environment, replaces, in_flight, ground, content_of(release))
     request.source, request.message = release, message.strip()[:300]
-    _ask(actor, request, ground)
+    _ask(actor, request, ground, team)
     return request
 
 
@@ -266,9 +271,9 @@ def _request(
     )
 
 
-def _ask(actor: Actor, request: ReleaseRequest, ground: Ground) -> None:
+def _ask(actor: Actor, request: ReleaseRequest, ground: Ground, team: str) -> None:
     """Put it before the second person."""
-    second = second_person_for(request.policy_set, makers_of(request))
+    second = second_person_for(request.policy_set, makers_of(request), team)
     request.save(force_insert=True)
     request.approval = approvals.request_consent(consent_request(request, second, ground.setting), actor=actor)
     request.save(update_fields=["approval"])

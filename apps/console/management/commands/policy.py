@@ -35,6 +35,7 @@ class Command(BaseCommand):
         release.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
         release.add_argument("--in-flight", choices=InFlight.values, default=InFlight.RECHECK.value)
         release.add_argument("--message", required=True, help="what it is for")
+        release.add_argument("--team", default="", help="who is asked; the team of which most may vote, unless given")
         export = acts.add_parser("export", help="write a version out as files")
         export.add_argument("--version-number", type=int, metavar="VERSION", help="what decides in production")
         for act in (test, diff, release, export):
@@ -53,6 +54,8 @@ class Command(BaseCommand):
         except MeshError as error:
             for problem in error.details.get("errors", []):
                 self.stderr.write(_placed(problem.get("line", 0), problem["sentence"]))
+            for sentence in error.details.get("ways_out", []):
+                self.stderr.write(sentence)
             raise CommandError(error.sentence) from None
 
     def _test(self, actor: Actor, options: dict[str, Any]) -> None:
@@ -93,6 +96,7 @@ class Command(BaseCommand):
                 version=draft.version,
                 environment=options["environment"],
                 in_flight=options["in_flight"],
+                team=options["team"],
             )
         except MeshError:
             services.discard_draft(actor=actor, draft_id=draft.id, version=draft.version)
