@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, policies, runs
+from apps.api import budgets, halt_rules, halts, policies, runs, tools
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -73,6 +73,7 @@ urlpatterns = [
         policies.PolicyReviewWithdraw.as_view(),
         name="api-policy-review-withdraw",
     ),
+    path("api/v1/tools/preview", tools.ToolPreviewView.as_view(), name="api-tools-preview"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

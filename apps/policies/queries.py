@@ -28,6 +28,7 @@ from apps.policies.models import (
 )
 from apps.policies.validation import Known
 from apps.policies.verdicts import ReleaseRef, ToolFacts
+from apps.registry.definitions import Definition, columns_of
 from apps.registry.models import Agent, Connector, Environment, Process, Tool
 from apps.registry.permissions import GOVERN, MANAGE
 from apps.registry.queries import holds, holds_mesh_wide, processes_visible_to
@@ -93,6 +94,13 @@ def tool_facts(tool: Tool) -> ToolFacts:
         has_money=tool.has_money,
         input_schema=tool.input_schema,
         definition_digest=tool.definition_digest,
+    )
+
+
+def facts_of_definition(definition: Definition) -> ToolFacts:
+    """What policies would see of a tool that is not registered, or not like this."""
+    return tool_facts(
+        Tool(name=definition["name"], connector=Connector(slug=definition["connector"]), **columns_of(definition))
     )
 
 

@@ -241,6 +241,7 @@ GET    /api/v1/agents                              401   200   200   200   200  
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404
 GET    /api/v1/tools                               401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/tools/preview                       401   403   403   403   403   403   403   403     403   403     403
 GET    /api/v1/tokens                              401   200   200   200   200   200   200   200     403   403     200
 POST   /api/v1/tokens                              401   201   201   201   201   201   201   201     403   403     403
 DELETE /api/v1/tokens/{token}                      401   204   404   404   404   404   404   404     403   403     403

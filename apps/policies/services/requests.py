@@ -25,7 +25,6 @@ from apps.policies.models import (
     RequestKind,
     RequestState,
 )
-from apps.policies.parameters import read_parameters
 from apps.policies.queries import (
     content_of,
     draft_for,
@@ -37,7 +36,7 @@ from apps.policies.queries import (
     set_for,
     version_of,
 )
-from apps.policies.schema import schema_hash
+from apps.policies.reach import reach_hash
 from apps.policies.services.publishing import invalid_policies
 from apps.policies.telling import record_draft, record_request
 from apps.registry.models import Environment
@@ -165,8 +164,8 @@ def end_request(request: ReleaseRequest, state: RequestState, *, refusal: str = 
 
 
 def hash_for(content: DraftContent, ground: Ground) -> str:
-    """The schema that the content is checked against."""
-    return schema_hash(ground.known.tools, read_parameters(dict(content.parameters))[0].types)
+    """What the content can reach of the tools it is checked against."""
+    return reach_hash(content.text, dict(content.parameters), ground.bench.process, ground.known.tools)
 
 
 def _locked(actor: Actor, slug: str) -> PolicySet:
