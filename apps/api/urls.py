@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, policies, runs, tools
+from apps.api import access, budgets, halt_rules, halts, policies, runs, tools
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -73,6 +73,8 @@ urlpatterns = [
         policies.PolicyReviewWithdraw.as_view(),
         name="api-policy-review-withdraw",
     ),
+    path("api/v1/agents/<str:agent>/access", access.AgentAccess.as_view(), name="api-agent-access"),
+    path("api/v1/policies/<slug:policy_set>/access", access.PolicyAccess.as_view(), name="api-policy-access"),
     path("api/v1/tools/preview", tools.ToolPreviewView.as_view(), name="api-tools-preview"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),

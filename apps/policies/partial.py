@@ -89,6 +89,12 @@ def left_of(policy: ReadPolicy, given: Given) -> ReadPolicy | None:
     return replace(policy, principal=principal, action=ANYBODY, resource=ANYBODY, conditions=conditions)
 
 
+def may_fail(policy: ReadPolicy, given: Given) -> bool:
+    """Whether evaluating its conditions may fail for some call, which denies it."""
+    fold = _Fold(given)
+    return any(fold.may_fail(condition.body) for condition in policy.conditions)
+
+
 def _conditions_left(conditions: Iterable[Condition], fold: _Fold) -> tuple[Condition, ...] | None:
     left: list[Condition] = []
     may_fail = False

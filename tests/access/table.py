@@ -127,6 +127,10 @@ POST   /settings/notifications/channels/{channel}/remove/ in 302 404 404 404 404
 GET    /policies/                                     in   200   200   200   200   200   200   200    in    in    in
 GET    /policies/{process}/                           in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/diff/                      in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/{process}/access/                    in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/{process}/access.csv                 in   200   200   200   200   200   200   404    in    in    in
+GET    /agents/writer/access/                         in   200   200   200   200   200   200   404    in    in    in
+GET    /agents/writer/access.csv                      in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/versions/1/                in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/versions/1/decisions/      in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/drafts/{policy_draft}/               in   200   200   200   200   200   200   404    in    in    in
@@ -239,6 +243,8 @@ POST   /api/v1/policies/{process}/versions/2/promote   401   403   403   403   4
 POST   /api/v1/policies/{process}/versions/1/roll-back 401 403 403 403 403 202 202 404 403 403 403
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/agents/writer/access                401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policies/{process}/access           401   200   200   200   200   200   200   404   403   403   200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404
 GET    /api/v1/tools                               401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/tools/preview                       401   403   403   403   403   403   403   403     403   403     403

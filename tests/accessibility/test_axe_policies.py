@@ -5,9 +5,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from apps.accounts.models import Team
+from apps.accounts.services import add_member
+from apps.core.actor import system_actor
 from apps.policies import services
+from apps.registry.models import Grant
 from tests.accessibility.looking import DESK, Looker
-from tests.conftest import Robot, actor
+from tests.conftest import Robot, actor, person
 from tests.fakes.erp import FakeErp
 from tests.policies.reviewing import SET, limit, raised, released, sent, voted
 from tests.world import POLICY
@@ -88,3 +92,20 @@ def _with_mistakes(looker: Looker) -> None:
     page.get_by_role("button", name="Add test cases around each threshold").click()
     page.get_by_text("Parameters and test cases as JSON").click()
     looker.look("an engineer's draft")
+
+
+def test_who_can_do_what_and_who_can_agree(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> None:
+    looker = Looker(page, live_server.url)
+    looker.sign_in("priya")
+    looker.at(f"/policies/{SET}/access/", name="who can do what")
+    looker.at("/agents/writer/access/", name="what an agent may do")
+    Grant.objects.filter(agent__slug="triage").delete()
+    looker.at("/agents/triage/access/", name="an agent without a grant")
+    draft = raised()
+    page.set_viewport_size({"width": DESK, "height": 900})
+    looker.go(f"/policies/drafts/{draft.id}/")
+    expect(page.get_by_label("Who is asked")).to_have_value("finance-approvers")
+    for who in ("dana", "felix", "carla"):
+        add_member(team=Team.objects.get(slug="o2c-builders"), user=person(who), actor=system_actor("tests"))
+    looker.at(f"/policies/drafts/{draft.id}/", name="a draft nobody could agree to")
+    assert "\n".join(looker.found) == ""
