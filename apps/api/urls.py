@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import access, budgets, halt_rules, halts, policies, runs, tools
+from apps.api import access, budgets, decisions, halt_rules, halts, policies, runs, tools
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -75,6 +75,12 @@ urlpatterns = [
     ),
     path("api/v1/agents/<str:agent>/access", access.AgentAccess.as_view(), name="api-agent-access"),
     path("api/v1/policies/<slug:policy_set>/access", access.PolicyAccess.as_view(), name="api-policy-access"),
+    path("api/v1/tool-calls/<uuid:call_id>/decisions", decisions.CallDecisions.as_view(), name="api-call-decisions"),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/decisions",
+        decisions.PolicyDecisions.as_view(),
+        name="api-policy-decisions",
+    ),
     path("api/v1/tools/preview", tools.ToolPreviewView.as_view(), name="api-tools-preview"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),

@@ -127,6 +127,7 @@ POST   /settings/notifications/channels/{channel}/remove/ in 302 404 404 404 404
 GET    /policies/                                     in   200   200   200   200   200   200   200    in    in    in
 GET    /policies/{process}/                           in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/diff/                      in   200   200   200   200   200   200   404    in    in    in
+GET    /calls/{call}/decisions/                       in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/access/                    in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/access.csv                 in   200   200   200   200   200   200   404    in    in    in
 GET    /agents/writer/access/                         in   200   200   200   200   200   200   404    in    in    in
@@ -244,6 +245,8 @@ POST   /api/v1/policies/{process}/versions/1/roll-back 401 403 403 403 403 202 2
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/agents/writer/access                401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/tool-calls/{call}/decisions         401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policies/{process}/versions/1/decisions 401 200 200   200   200   200   200   404   403   403   200
 GET    /api/v1/policies/{process}/access           401   200   200   200   200   200   200   404   403   403   200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404
 GET    /api/v1/tools                               401   200   200   200   200   200   200   200     200   200     200

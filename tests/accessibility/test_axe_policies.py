@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from apps.accounts.models import Team
 from apps.accounts.services import add_member
 from apps.core.actor import system_actor
+from apps.gateway.models import ToolCall
 from apps.policies import services
 from apps.registry.models import Grant
 from tests.accessibility.looking import DESK, Looker
@@ -99,6 +100,10 @@ def test_who_can_do_what_and_who_can_agree(live_server: Any, page: Page, writer:
     looker.sign_in("priya")
     looker.at(f"/policies/{SET}/access/", name="who can do what")
     looker.at("/agents/writer/access/", name="what an agent may do")
+    writer.call("180.00")
+    call = ToolCall.objects.get()
+    looker.at(f"/calls/{call.id}/decisions/", name="how a call was decided")
+    looker.at(f"/policies/{SET}/versions/1/decisions/?rule=credit-alone", name="what a rule decided")
     Grant.objects.filter(agent__slug="triage").delete()
     looker.at("/agents/triage/access/", name="an agent without a grant")
     draft = raised()
