@@ -13,7 +13,7 @@ from django.db.models import F, Func, IntegerField, QuerySet
 from django.db.models.fields.json import KT
 
 from apps.core.actor import Actor
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Invalid
 from apps.core.ids import first_id_at, parse_uuid
 from apps.core.paging import PAGE_SIZE
 from apps.gateway.models import Decision, Outcome
@@ -68,18 +68,15 @@ def decided(actor: Actor, asked: Asked, *, cursor: str | None = None, size: int 
     return Decided(found, str(ids[most - 1]) if len(ids) > most else None)
 
 
-def count_of(asked: Asked, *, most: int = MOST_COUNTED) -> int:
-    """How many there are, counted no further than one more than `most`. Of all processes: a set is seen whole."""
-    return sum(1 for _ in _ids(asked, None, most + 1))
-
-
-def decision_for(actor: Actor, decision_id: UUID) -> Decision:
-    """Raises NotFound when unseen."""
-    seen = Decision.objects.filter(id=decision_id, tool_call__process__in=processes_visible_to(actor))
-    found = seen.select_related("tool_call__tool", "tool_call__agent", "tool_call__process", "tool_call__run").first()
-    if found is None:
-        raise NotFound("decision.not_found", "There is no such decision.")
-    return found
+def count_of(actor: Actor, asked: Asked, *, most: int = MOST_COUNTED) -> int | None:
+    """How many the actor may see, counted no further than one more than `most`. None where that cannot be said: of the
+    global set there are more, and not all of them are theirs to see.
+    """
+    ids = [*_ids(asked, None, most + 1)]
+    if asked.release.policy_set.process_id:
+        return len(ids)
+    seen = Decision.objects.filter(id__in=ids, tool_call__process__in=processes_visible_to(actor)).count()
+    return None if len(ids) > most > seen else seen
 
 
 def _ids(asked: Asked, after: UUID | None, count: int) -> Iterator[UUID]:

@@ -90,7 +90,7 @@ def policy_decisions(request: HttpRequest, slug: str, version: int) -> HttpRespo
         "release": release,
         "form": form,
         "page": decided(actor, asked, cursor=request.GET.get("after")),
-        "count": count_of(asked),
+        "count": count_of(actor, asked),
         "most_counted": MOST_COUNTED,
     }
     return render(request, "policies/decisions.html", context, status=status)
@@ -195,7 +195,7 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
         "sentences": spoken(content, setting_of(found)),
         "parameters": parameters_shown(content),
         "text": canonical_text(release.text),
-        "decision_count": count_of(Asked(release)),
+        "decision_count": count_of(actor, Asked(release)),
         "most_counted": MOST_COUNTED,
         "promotes_to": _further(release, live) if writes else [],
         "rolls_back_in": _behind(release, live) if writes else [],
