@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from apps.policies.bounds import are_apart, possible
 from apps.policies.evaluation import NO_DETECTOR, NO_RELEASE, missing_detectors
-from apps.policies.irreversible import NEVER_ALONE, NOBODY_TO_ASK
-from apps.policies.obligations import DEFAULT_EXPIRES_SECONDS, Demand, parse_redactions, strictest
+from apps.policies.irreversible import NEVER_ALONE, NOBODY_TO_ASK, owners_demand
+from apps.policies.obligations import Demand, parse_redactions, strictest
 from apps.policies.partial import Given, left_of, may_fail
 from apps.policies.reading import ReadPolicy, ReadSet
 from apps.policies.sentences import Setting, conditions_said, spoken_of
@@ -142,12 +142,8 @@ def _asks(left: ReadPolicy, tool: ToolFacts, caller: Caller) -> str:
     """Whom a permit asks, by itself or because what it permits cannot be undone."""
     if left.effect != "permit":
         return ""
-    demand = left.demand or (_never_alone(caller) if tool.is_irreversible and caller.owners else None)
+    demand = left.demand or (owners_demand(caller.owners) if tool.is_irreversible and caller.owners else None)
     return demand_words(demand) if demand else ""
-
-
-def _never_alone(caller: Caller) -> Demand:
-    return Demand((StageSpec(caller.owners, 1),), DEFAULT_EXPIRES_SECONDS)
 
 
 def _answer(
@@ -180,7 +176,7 @@ def _certain_answer(
     if not demands and tool.is_irreversible:
         if not caller.owners:
             return "forbidden", (), _lowered(NOBODY_TO_ASK)
-        demands = [_never_alone(caller)]
+        demands = [owners_demand(caller.owners)]
         return "asks", demands[0].stages, f"with {demand_words(demands[0])}, as {_lowered(NEVER_ALONE.says)}"
     if not demands:
         return "allowed", (), f"alone{_masked(permits)}"
