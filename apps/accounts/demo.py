@@ -1,4 +1,4 @@
-"""The five people one can sign in as with a click, where the installation is a demo.
+"""The six people one can sign in as with a click, where the installation is a demo.
 
 Marked by their names and by addresses under example.com, which nobody real can have (RFC 2606). An administrator is
 never one of them, and without `DEMO` nobody is.
@@ -12,6 +12,7 @@ from apps.accounts.models import User
 
 LABELS = {
     "dana": "Dana (finance approver)",
+    "carla": "Carla (CFO office)",
     "omar": "Omar (on-call operator)",
     "chen": "Chen (compliance officer)",
     "priya": "Priya (process owner)",
@@ -32,7 +33,7 @@ class DemoPerson:
 
 
 def demo_people() -> list[DemoPerson]:
-    """Those of the five that exist, in their order; none where this is no demo."""
+    """Those of the six that exist, in their order; none where this is no demo."""
     if not settings.DEMO:
         return []
     users = User.objects.filter(username__in=LABELS, is_active=True, is_superuser=False, is_staff=False)

@@ -61,6 +61,7 @@ class AskSerializer(serializers.Serializer[Any]):
     message = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
     in_flight = serializers.CharField(max_length=10, required=False, default=InFlight.RECHECK)
     release_at = ZonedDateTimeField(required=False, allow_null=True, default=None)
+    team = serializers.CharField(max_length=50, required=False, allow_blank=True, default="")
 
 
 class RecoverSerializer(serializers.Serializer[Any]):

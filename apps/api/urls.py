@@ -3,7 +3,18 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, policies, policy_emergency, policy_exceptions, runs
+from apps.api import (
+    access,
+    budgets,
+    decisions,
+    halt_rules,
+    halts,
+    policies,
+    policy_emergency,
+    policy_exceptions,
+    runs,
+    tools,
+)
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -114,6 +125,15 @@ urlpatterns = [
         policies.PolicyReviewWithdraw.as_view(),
         name="api-policy-review-withdraw",
     ),
+    path("api/v1/agents/<str:agent>/access", access.AgentAccess.as_view(), name="api-agent-access"),
+    path("api/v1/policies/<slug:policy_set>/access", access.PolicyAccess.as_view(), name="api-policy-access"),
+    path("api/v1/tool-calls/<uuid:call_id>/decisions", decisions.CallDecisions.as_view(), name="api-call-decisions"),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/decisions",
+        decisions.PolicyDecisions.as_view(),
+        name="api-policy-decisions",
+    ),
+    path("api/v1/tools/preview", tools.ToolPreviewView.as_view(), name="api-tools-preview"),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

@@ -1,13 +1,17 @@
 """HTML input of policies: each parameter as the field its type needs, and back into what is stored."""
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from apps.core.errors import Invalid
 from apps.core.money import Money
-from apps.policies.models import InFlight
+from apps.gateway.decided import Asked
+from apps.gateway.models import Outcome
+from apps.policies.models import InFlight, PolicyRelease
 from apps.policies.obligations import parse_duration
 from apps.registry.models import Environment
 
@@ -98,7 +102,7 @@ class ParameterForm(forms.Form):
 
 
 class SendForm(forms.Form):
-    """Where a draft is to decide, and what becomes of calls that wait."""
+    """Where a draft is to decide, what becomes of calls that wait, and which team is asked."""
 
     environment = forms.ChoiceField(label="Environment", choices=Environment.choices, initial=Environment.PRODUCTION)
     in_flight = forms.ChoiceField(
@@ -106,6 +110,7 @@ class SendForm(forms.Form):
     )
     message = forms.CharField(label="Why", max_length=300, required=False)
     release_at = forms.DateTimeField(label="Decides from", required=False)
+    team = forms.CharField(label="Who is asked", max_length=50, required=False)
 
 
 class ExceptionForm(forms.Form):
@@ -138,6 +143,40 @@ class ExceptionForm(forms.Form):
         field = self.fields[name]
         if isinstance(field, forms.ChoiceField):
             field.choices = choices
+
+
+class DecisionsForm(forms.Form):
+    """Which decisions of a release are looked for. Days are those of the reader, the last one included."""
+
+    rule = forms.ChoiceField(label="Rule", required=False)
+    outcome = forms.ChoiceField(label="Outcome", choices=[("", "any"), *Outcome.choices], required=False)
+    since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, data: Any = None, *, rules: list[str]) -> None:
+        super().__init__(data, auto_id="decisions-%s")
+        chosen = self.data.get("rule", "")
+        # what a rule of the mesh itself decided is asked for in the same way
+        names = dict.fromkeys([*rules, *([chosen] if chosen else [])])
+        self.fields["rule"] = forms.ChoiceField(
+            label="Rule", required=False, choices=[("", "any"), *((name, name) for name in names)]
+        )
+
+    def asked(self, release: PolicyRelease) -> Asked:
+        """What is valid of it."""
+        found = self.cleaned_data
+        until = found.get("until")
+        return Asked(
+            release,
+            found.get("rule", ""),
+            found.get("outcome", ""),
+            _midnight(found.get("since")),
+            _midnight(until + dt.timedelta(days=1)) if until else None,
+        )
+
+
+def _midnight(day: dt.date | None) -> dt.datetime | None:
+    return timezone.make_aware(dt.datetime.combine(day, dt.time())) if day else None
 
 
 def _count_of(value: Any) -> tuple[int, str]:

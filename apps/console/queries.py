@@ -1,6 +1,5 @@
 """Reads that look across floors: the halt preview, agents with what holds them, the audit log."""
 
-import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,10 +8,8 @@ from django.db.models import Count, Exists, Q, QuerySet
 
 from apps.audit.models import AuditEntry
 from apps.core.actor import Actor
-from apps.gateway.models import OPEN_STATES, CallState, Decision, ToolCall
-from apps.gateway.queries import calls_visible_to
+from apps.gateway.models import OPEN_STATES, CallState, ToolCall
 from apps.halts.models import Halt, Scope
-from apps.policies.models import PolicyRelease
 from apps.registry.models import Agent
 from apps.registry.permissions import AUDIT, HALT
 from apps.registry.queries import agents_visible_to, processes_where
@@ -72,18 +69,3 @@ def entries_visible_to(actor: Actor) -> QuerySet[AuditEntry]:
     """Lines of the processes whose log the actor may read; lines of no process for whoever may read any."""
     processes = processes_where(actor, AUDIT)
     return AuditEntry.objects.filter(Q(process__in=processes.values("slug")) | Q(Exists(processes), process=""))
-
-
-def calls_under(actor: Actor, release: PolicyRelease) -> QuerySet[ToolCall]:
-    """The calls, of those the actor may see, that were decided under this version. Calls and decisions carry their time
-    in their ids, so only those since its release are looked at.
-    """
-    named = [{"set": release.policy_set.slug, "version": release.version}]
-    since = first_id_at(release.released_at)
-    decisions = Decision.objects.filter(id__gte=since, releases__contains=named)
-    return calls_visible_to(actor).filter(id__in=decisions.values("tool_call"))
-
-
-def first_id_at(moment: dt.datetime) -> UUID:
-    """The least id that could have been made then."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)

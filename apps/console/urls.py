@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from apps.console.views import (
+    access,
     budgets,
     halt_drills,
     halt_rules,
@@ -24,6 +25,8 @@ urlpatterns = [
     path("", include("apps.runs.urls")),
     path("", include("apps.notifications.urls")),
     path("agents/", lists.agents, name="agents"),
+    path("agents/<slug:slug>/access/", access.agent_access, name="agent-access"),
+    path("agents/<slug:slug>/access.csv", access.agent_access_file, name="agent-access-file"),
     path("audit/", lists.audit_log, name="audit"),
     path("budgets/", budgets.budgets, name="budgets"),
     path("budgets/new/", budgets.new_budget, name="budget-new"),
@@ -65,6 +68,8 @@ urlpatterns = [
     path("policies/exceptions/<uuid:exception_id>/revoke/", policy_exceptions.revoke, name="policy-exception-revoke"),
     path("policies/<slug:slug>/exceptions/", policy_exceptions.exceptions, name="policy-exceptions"),
     path("policies/<slug:slug>/", policies.policy_set, name="policy-set"),
+    path("policies/<slug:slug>/access/", access.set_access, name="policy-access"),
+    path("policies/<slug:slug>/access.csv", access.set_access_file, name="policy-access-file"),
     path("policies/<slug:slug>/drafts/", policy_drafts.start, name="policy-draft-start"),
     path("policies/<slug:slug>/diff/", policies.policy_diff, name="policy-diff"),
     path("policies/<slug:slug>/versions/<int:version>/", policies.policy_version, name="policy-version"),

@@ -1,5 +1,6 @@
 """Identifiers."""
 
+import datetime as dt
 import os
 import time
 import uuid
@@ -23,3 +24,8 @@ def parse_uuid(text: str) -> uuid.UUID | None:
         return uuid.UUID(text)
     except ValueError:
         return None
+
+
+def first_id_at(moment: dt.datetime) -> uuid.UUID:
+    """The least id that could have been made then."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -1,9 +1,10 @@
 from django.urls import path
 
-from apps.gateway import views, views_reveal, views_unknown, views_unwind
+from apps.gateway import views, views_decisions, views_reveal, views_unknown, views_unwind
 
 urlpatterns = [
     path("calls/<uuid:call_id>/reveal/", views_reveal.reveal, name="call-reveal"),
+    path("calls/<uuid:call_id>/decisions/", views_decisions.call_decisions, name="call-decisions"),
     path("connectors/", views.connectors, name="connectors"),
     path("connectors/<uuid:endpoint_id>/reset/", views.connector_reset, name="connector-reset"),
     path("inbox/<uuid:approval_id>/edit/", views.edit_approval, name="approval-edit"),

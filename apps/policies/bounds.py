@@ -11,7 +11,7 @@ from typing import Any
 
 from apps.policies.expressions import Expression, written
 from apps.policies.parameters import Parameters
-from apps.policies.reading import Conjuncts, ReadPolicy, path_of
+from apps.policies.reading import Conjuncts, ReadPolicy, path_of, paths_in
 
 LEAST, MOST = -(2**63), 2**63 - 1
 Path = tuple[str, ...]
@@ -149,25 +149,36 @@ def are_apart(one: Iterable[Facts], other: Iterable[Facts]) -> bool:
     return all(first.excludes(second) for first in one for second in others)
 
 
-def is_covered(policy: ReadPolicy, by: ReadPolicy, parameters: Parameters) -> bool:
-    """Whether `by` certainly applies to every call that `policy` applies to, as far as their conditions go."""
+def is_covered(
+    policy: ReadPolicy, by: ReadPolicy, parameters: Parameters, by_parameters: Parameters | None = None
+) -> bool:
+    """Whether `by` certainly applies to every call that `policy` applies to, as far as their conditions go.
+    `by_parameters` are those of another set, where it is of another.
+    """
     return all(
-        any(_is_implied(wanted, conjuncts, parameters) for wanted in by.alternatives)
+        any(_is_implied(wanted, conjuncts, parameters, by_parameters) for wanted in by.alternatives)
         for conjuncts in policy.alternatives
         if not facts_of(conjuncts, parameters).holds_never()
     )
 
 
-def _is_implied(wanted: Conjuncts, given: Conjuncts, parameters: Parameters) -> bool:
+def _is_implied(
+    wanted: Conjuncts, given: Conjuncts, parameters: Parameters, wanted_parameters: Parameters | None
+) -> bool:
     facts = facts_of(given, parameters)
-    said = {(written(node), holds) for node, holds in given}
+    # what is written alike says the same only where the parameters in it are the same
+    said = {(written(node), holds) for node, holds in given if wanted_parameters is None or not _reads_parameters(node)}
     for node, holds in wanted:
         if (written(node), holds) in said or node == {"Value": holds}:
             continue
-        comparison = comparison_of(node, parameters)
+        comparison = comparison_of(node, wanted_parameters or parameters)
         if comparison is None or not facts.implies(comparison, holds=holds):
             return False
     return True
+
+
+def _reads_parameters(node: Expression) -> bool:
+    return any(path[0] == "params" for path in paths_in(node))
 
 
 def _take(facts: Facts, comparison: Comparison, holds: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from apps.policies.cases import Bench, Result, run_cases
 from apps.policies.lint import Finding, Surroundings, findings_of
+from apps.policies.lint_across import OtherSet
 from apps.policies.merging import DraftContent
 from apps.policies.sentences import Setting
 from apps.policies.validation import Known, Problem, problems_of
@@ -16,13 +17,14 @@ from apps.policies.validation import Known, Problem, problems_of
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a set stands on: the names there are, the agents its cases play, the teams that build or own them, and what
-    tools are called.
+    tools are called; and what decides beside it now.
     """
 
     known: Known
     bench: Bench
     makers: frozenset[str]
     titles: Mapping[str, str]
+    beside: tuple[OtherSet, ...] = ()
 
     @property
     def setting(self) -> Setting:
@@ -71,5 +73,6 @@ def check(content: DraftContent, ground: Ground) -> Checked:
     problems = problems_of(text=content.text, parameters=parameters, known=ground.known)
     if problems:
         return Checked(problems, (), ())
-    findings = findings_of(content.text, parameters, Surroundings(ground.known.tools, ground.makers))
+    around = Surroundings(ground.known.tools, ground.makers, ground.bench.process, ground.beside)
+    findings = findings_of(content.text, parameters, around)
     return Checked((), findings, run_cases(content.text, parameters, content.cases, ground.bench))

@@ -8,13 +8,14 @@ from uuid import UUID
 from apps.accounts.models import Membership, Team
 from apps.approvals.models import Approval, Risk
 from apps.approvals.requests import ConsentRequest, StageRequest
-from apps.approvals.second_person import team_that_can_agree
+from apps.approvals.second_person import AgreeingTeam, teams_that_can_agree
 from apps.core.actor import Actor
 from apps.core.canonical import digest
 from apps.core.clock import rfc3339
 from apps.core.errors import Conflict
 from apps.policies.differences import Content, Difference, difference
-from apps.policies.models import PolicySet, ReleaseRequest, RequestKind
+from apps.policies.models import PolicyDraft, PolicySet, ReleaseRequest, RequestKind
+from apps.policies.nobody import ways_out
 from apps.policies.queries import content_of, live_releases, requested_content
 from apps.policies.sentences import Setting
 from apps.policies.wording import listed
@@ -37,22 +38,40 @@ class SecondPerson:
     barred: frozenset[UUID]
 
 
-def second_person_for(policy_set: PolicySet, makers: Iterable[UUID]) -> SecondPerson:
-    """Whoever wrote it and everyone in a team with them is barred: the team that built it does not agree to it (I5).
-    Raises Conflict when nobody is left.
+def second_person_for(policy_set: PolicySet, makers: Iterable[UUID], team: str = "") -> SecondPerson:
+    """The team of this slug, or without one the team of which most may vote now. Raises Conflict when nobody is left,
+    with what can be done about it in `ways_out`, and when that team cannot agree.
     """
+    barred = barred_by(makers)
+    able = teams_that_can_agree(_processes_of(policy_set), barred)
+    if not able:
+        raise Conflict(
+            "policy.nobody_to_ask",
+            "Nobody could agree to this: it takes an approver who neither wrote it nor shares a team with who did.",
+            ways_out=ways_out(_processes_of(policy_set), makers),
+        )
+    found = next((each for each in able if team in ("", each.team.slug)), None)
+    if found is None:
+        names = listed((each.team.slug for each in able), "or")
+        raise Conflict("policy.team_cannot_agree", f"“{team[:50]}” cannot agree to this. Ask {names}.")
+    return SecondPerson(found.process, found.team, barred)
+
+
+def who_can_agree(policy_set: PolicySet, makers: Iterable[UUID]) -> list[AgreeingTeam]:
+    """The teams that can be asked, the one that is asked unless another is chosen first."""
+    return teams_that_can_agree(_processes_of(policy_set), barred_by(makers))
+
+
+def what_to_do(policy_set: PolicySet, makers: Iterable[UUID]) -> list[str]:
+    """What can be done where no team can be asked, in sentences."""
+    return ways_out(_processes_of(policy_set), makers)
+
+
+def barred_by(makers: Iterable[UUID]) -> frozenset[UUID]:
+    """Whoever wrote it and everyone in a team with them: the team that built it does not agree to it (I5)."""
     written_by = frozenset(makers)
     teams = Membership.objects.filter(user__in=written_by).values("team")
-    colleagues = Membership.objects.filter(team__in=teams).values_list("user", flat=True)
-    barred = written_by | frozenset(colleagues)
-    for process in _processes_of(policy_set):
-        team = team_that_can_agree(process, barred)
-        if team is not None:
-            return SecondPerson(process, team, barred)
-    raise Conflict(
-        "policy.nobody_to_ask",
-        "Nobody could agree to this: it takes an approver who neither wrote it nor shares a team with who did.",
-    )
+    return written_by | frozenset(Membership.objects.filter(team__in=teams).values_list("user", flat=True))
 
 
 def _processes_of(policy_set: PolicySet) -> list[Process]:
@@ -63,11 +82,12 @@ def _processes_of(policy_set: PolicySet) -> list[Process]:
 
 def makers_of(request: ReleaseRequest) -> set[UUID]:
     """Who asks, and for a draft its author and everyone who edited it."""
-    makers = {request.requester_id}
-    if request.draft_version is not None:
-        draft = request.draft_version.draft
-        makers |= {draft.author_id, *draft.versions.values_list("edited_by", flat=True)}
-    return makers
+    return {request.requester_id, *(makers_of_draft(request.draft_version.draft) if request.draft_version else ())}
+
+
+def makers_of_draft(draft: PolicyDraft) -> set[UUID]:
+    """Its author and everyone who edited it."""
+    return {draft.author_id, *draft.versions.values_list("edited_by", flat=True)}
 
 
 def binding_digest(request: ReleaseRequest) -> str:

@@ -21,6 +21,21 @@ class PolicyReleased(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyReleaseBroken(DomainEvent):
+    """Tools were changed although this release, which decides in these environments, cannot be read against them."""
+
+    policy_set: str
+    version: int
+    release_id: str
+    environments: list[str]
+    by: str
+
+    @property
+    def subject(self) -> str:
+        return f"policy_set:{self.policy_set}"
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyDraftChanged(DomainEvent):
     """A draft was started, saved, brought up to date or discarded; its row says how it is now."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cedarpy import policies_to_json_str
 
-from apps.policies.obligations import DEFAULT_EXPIRES_SECONDS
+from apps.policies.obligations import DEFAULT_EXPIRES_SECONDS, Demand, strictest
 from apps.policies.schema import action_groups
 from apps.policies.verdicts import CallFacts, Obligations, Outcome, PolicyRef, StageSpec, ToolFacts
 
@@ -26,8 +26,12 @@ def never_alone(facts: CallFacts) -> tuple[Outcome, Obligations, tuple[str, ...]
         return None
     if not facts.owner_team:
         return "deny", Obligations(), (NOBODY_TO_ASK,)
-    asked = Obligations((StageSpec(facts.owner_team, 1),), DEFAULT_EXPIRES_SECONDS)
-    return "require_approval", asked, ()
+    return "require_approval", strictest([owners_demand(facts.owner_team)]), ()
+
+
+def owners_demand(owner_team: str) -> Demand:
+    """Whom the rule asks: one member of the team that owns the process."""
+    return Demand((StageSpec(owner_team, 1),), DEFAULT_EXPIRES_SECONDS)
 
 
 def permits_alone(text: str, tools: Iterable[ToolFacts]) -> list[tuple[str, str]]:

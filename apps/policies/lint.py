@@ -12,6 +12,7 @@ from typing import Any, Literal
 from apps.policies.bounds import are_apart, facts_of, is_covered, possible
 from apps.policies.cedar_text import TextError
 from apps.policies.expressions import Expression
+from apps.policies.lint_across import OtherSet, shadows
 from apps.policies.parameters import Parameters
 from apps.policies.reading import ReadPolicy, ReadSet, alternatives_of, parameters_in, paths_in, read_set, scope_text
 from apps.policies.sentences import MINOR
@@ -55,12 +56,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a text is looked at in front of: the tools there are, and the teams that build or own the agents it decides
-    about.
+    """What a text is looked at in front of: the tools there are, the teams that build or own the agents it decides
+    about, the process whose set it is ("" for the global one), and what decides beside it now.
     """
 
     tools: tuple[ToolFacts, ...] = ()
     makers: frozenset[str] = frozenset()
+    process: str = ""
+    beside: tuple[OtherSet, ...] = ()
 
 
 def findings_of(text: str, parameters: Any, around: Surroundings) -> tuple[Finding, ...]:
@@ -77,6 +80,7 @@ def findings_of(text: str, parameters: Any, around: Surroundings) -> tuple[Findi
     else:
         found += _shadowed(read, around.tools)
         found += _overlapping(read, around.tools)
+        found += _across(read, around)
     return tuple(sorted(found, key=lambda finding: (finding.line, finding.code)))
 
 
@@ -139,6 +143,19 @@ def _shadowed(read: ReadSet, tools: Sequence[ToolFacts]) -> Iterator[Finding]:
                 sentence = f"“{forbid.id}” forbids everything this permits."
                 yield _error("shadowed", permit, sentence)
                 break
+
+
+def _across(read: ReadSet, around: Surroundings) -> Iterator[Finding]:
+    """The same between this set and those that decide beside it. The other set may change, so it is never certain."""
+    for other in around.beside:
+        if other.process:
+            for shadow in shadows(other.read, read, process=other.process, tools=around.tools):
+                sentence = f"It forbids everything that “{shadow.permit.id}” of {other.name} permits."
+                yield _warning("shadowed", shadow.forbid, sentence)
+        else:
+            for shadow in shadows(read, other.read, process=around.process, tools=around.tools):
+                sentence = f"“{shadow.forbid.id}” of {other.name} forbids everything this permits."
+                yield _warning("shadowed", shadow.permit, sentence)
 
 
 def _head_is_within(inner: ReadPolicy, outer: ReadPolicy, tools: Sequence[ToolFacts]) -> bool:

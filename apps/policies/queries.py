@@ -13,9 +13,11 @@ from apps.core.errors import NotAllowed, NotFound
 from apps.core.generations import CONFIGURATION, Moment
 from apps.core.memory import Remembered
 from apps.policies.cases import Bench
+from apps.policies.cedar_text import TextError
 from apps.policies.checking import Ground
 from apps.policies.detectors import installed
 from apps.policies.evaluation import LoadedRelease, cache_release, cached_release, load_release
+from apps.policies.lint_across import OtherSet
 from apps.policies.merging import DraftContent
 from apps.policies.models import (
     ActiveRelease,
@@ -27,8 +29,10 @@ from apps.policies.models import (
     ReleaseRequest,
     UnreadableRelease,
 )
+from apps.policies.reading import read_set
 from apps.policies.validation import Known
 from apps.policies.verdicts import ReleaseRef, ToolFacts
+from apps.registry.definitions import Definition, columns_of
 from apps.registry.models import Agent, Connector, Environment, Process, Tool
 from apps.registry.permissions import GOVERN, MANAGE
 from apps.registry.queries import holds, holds_mesh_wide, processes_visible_to
@@ -114,6 +118,13 @@ def tool_facts(tool: Tool) -> ToolFacts:
     )
 
 
+def facts_of_definition(definition: Definition) -> ToolFacts:
+    """What policies would see of a tool that is not registered, or not like this."""
+    return tool_facts(
+        Tool(name=definition["name"], connector=Connector(slug=definition["connector"]), **columns_of(definition))
+    )
+
+
 def known_to_registry() -> Known:
     """Every tool, and every name a policy may use."""
     return Known(
@@ -139,7 +150,28 @@ def ground_of(policy_set: PolicySet) -> Ground:
         process=policy_set.process.slug if policy_set.process else "",
     )
     makers = frozenset(team.slug for agent in own for team in (agent.owner_team, agent.built_by))
-    return Ground(known, bench, makers, dict(Tool.objects.values_list("name", "title")))
+    titles = dict(Tool.objects.values_list("name", "title"))
+    return Ground(known, bench, makers, titles, _deciding_beside(policy_set))
+
+
+def _deciding_beside(policy_set: PolicySet) -> tuple[OtherSet, ...]:
+    """Beside the set of a process the global one, beside that all others: what decides in production, or as near to it
+    as there is. What cannot be read is left out: it denies, and says so elsewhere.
+    """
+    rows = ActiveRelease.objects.exclude(policy_set=policy_set).select_related("release", "policy_set__process")
+    if policy_set.process_id is not None:
+        rows = rows.filter(policy_set__process=None)
+    order = Environment.values
+    nearest = {row.policy_set_id: row for row in sorted(rows, key=lambda row: order.index(row.environment))}
+    found = []
+    for row in sorted(nearest.values(), key=lambda row: row.policy_set.slug):
+        process = row.policy_set.process.slug if row.policy_set.process else ""
+        try:
+            read = read_set(row.release.text, row.release.parameters)
+        except TextError:
+            continue
+        found.append(OtherSet(row.policy_set.slug, process, read))
+    return tuple(found)
 
 
 def sets_visible_to(actor: Actor) -> QuerySet[PolicySet]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from cedarpy import Schema
 
-from apps.core.canonical import digest
 from apps.core.memory import BoundedCache
 from apps.policies.arguments import ArgumentShape, Scalar, SetOf, Shape, shape_of
 from apps.policies.parameters import CEDAR_TYPES, ParameterTypes
@@ -63,11 +62,6 @@ def decision_schema(tool: ToolFacts, parameter_types: ParameterTypes) -> Schema:
     if known is not None:
         return known
     return _schemas.put(key, Schema.from_json_str(json.dumps(schema_json([tool], parameter_types))))
-
-
-def schema_hash(tools: Iterable[ToolFacts], parameter_types: ParameterTypes) -> str:
-    """SHA-256 of the canonical schema that policies were checked against."""
-    return digest(schema_json(tools, parameter_types))
 
 
 def schema_json(tools: Iterable[ToolFacts], parameter_types: ParameterTypes) -> dict[str, Any]:

@@ -107,6 +107,20 @@ def sentence_of(policy: ReadPolicy, read: ReadSet, setting: Setting) -> str:
     return f"{said[:1].upper()}{said[1:]}{_with(policy, read, said)}."
 
 
+def conditions_said(policy: ReadPolicy, read: ReadSet) -> str:
+    """When it applies, its head aside: “over €500.00 where the data is of class “personal””; "" for always."""
+    amounts, phrases = _conditions(policy, read.parameters)
+    where = f" where {listed(phrases)}" if phrases else ""
+    said = f"{' or'.join(amount.words() for amount in amounts)}{where}{_unless(policy, read)}".strip(" ,")
+    return f"{said}{_with(policy, read, said)}"
+
+
+def spoken_of(tool: str, setting: Setting) -> str:
+    """How a tool is called: “Credit memos”."""
+    others = [each.name for each in setting.tools if each.effect != "read"]
+    return tool_words(tool, setting.titles.get(tool, ""), others)[0]
+
+
 def _subject(policy: ReadPolicy, setting: Setting) -> tuple[str, bool]:
     named = [name for kind, name in scope_entities(policy.action) if kind == "Action"]
     if policy.action["op"] not in ("==", "in", "All") or (policy.action["op"] != "All" and not named):

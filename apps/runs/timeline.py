@@ -126,11 +126,13 @@ def _line(span: Span, start: dt.datetime, whole: dt.timedelta, *, now: dt.dateti
 
 
 def _url(span: Span) -> str:
-    """Where the step leads: the approval it waits for, or the run on the other side."""
+    """Where the step leads: the approval it waits for, the run on the other side, or how policy decided."""
     if approval := span.attributes.get("approval_id"):
         return reverse("approval", args=[approval])
     if other := span.attributes.get("other_run_id"):
         return reverse("run", args=[other])
+    if span.kind == SpanKind.DECISION and span.tool_call_id:
+        return reverse("call-decisions", args=[span.tool_call_id])
     return ""
 
 

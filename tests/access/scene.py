@@ -586,6 +586,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/policy-reviews/{policy_emergency}/take-back": LIFT,
     "POST /policies/{process}/versions/2/promote/": _promote,
     "POST /policies/{process}/versions/1/roll-back/": _roll_back,
+    "POST /api/v1/tools/preview": {"tools": [{"name": "erp.find"}]},
     "POST /api/v1/policies/{process}/drafts": {"message": "Fewer questions"},
     "PUT /api/v1/policy-drafts/{policy_draft}": {"version": 2, "parameters": limit("760.00")},
     "POST /api/v1/policy-drafts/{policy_draft}/rebase": {"version": 2},

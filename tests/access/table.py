@@ -128,6 +128,11 @@ POST   /settings/notifications/channels/{channel}/remove/ in 302 404 404 404 404
 GET    /policies/                                     in   200   200   200   200   200   200   200    in    in    in
 GET    /policies/{process}/                           in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/diff/                      in   200   200   200   200   200   200   404    in    in    in
+GET    /calls/{call}/decisions/                       in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/{process}/access/                    in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/{process}/access.csv                 in   200   200   200   200   200   200   404    in    in    in
+GET    /agents/writer/access/                         in   200   200   200   200   200   200   404    in    in    in
+GET    /agents/writer/access.csv                      in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/versions/1/                in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/{process}/versions/1/decisions/      in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/drafts/{policy_draft}/               in   200   200   200   200   200   200   404    in    in    in
@@ -259,8 +264,13 @@ GET    /api/v1/policy-exceptions/{policy_exception}/uses 401 200 200 200 200 200
 POST   /api/v1/policy-exceptions/{policy_exception}/revoke 401 200 200 200 403 200 200 404 403 403 200
 GET    /api/v1/agents                              401   200   200   200   200   200   200   200     200   200     200
 GET    /api/v1/agents/writer                       401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/agents/writer/access                401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/tool-calls/{call}/decisions         401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policies/{process}/versions/1/decisions 401 200 200   200   200   200   200   404   403   403   200
+GET    /api/v1/policies/{process}/access           401   200   200   200   200   200   200   404   403   403   200
 GET    /api/v1/agents/payer                        401   404   404   404   404   404   404   404     404   200     404
 GET    /api/v1/tools                               401   200   200   200   200   200   200   200     200   200     200
+POST   /api/v1/tools/preview                       401   403   403   403   403   403   403   403     403   403     403
 GET    /api/v1/tokens                              401   200   200   200   200   200   200   200     403   403     200
 POST   /api/v1/tokens                              401   201   201   201   201   201   201   201     403   403     403
 DELETE /api/v1/tokens/{token}                      401   204   404   404   404   404   404   404     403   403     403

@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from apps.accounts.models import Team
+from apps.accounts.services import add_member
 from apps.core import clock
+from apps.core.actor import system_actor
+from apps.gateway.models import ToolCall
 from apps.policies import services
 from apps.policies.models import EmergencyRelease
+from apps.registry.models import Grant
 from tests.accessibility.looking import DESK, Looker
-from tests.conftest import Robot, actor
+from tests.conftest import Robot, actor, person
 from tests.fakes.erp import FakeErp
 from tests.policies.recovering import active, spoil
 from tests.policies.reviewing import SET, limit, raised, released, sent, voted
@@ -141,5 +146,25 @@ def test_alone_at_a_time_and_excepted(live_server: Any, page: Page, writer: Robo
     voted(emergency.request, verdict="reject", reason_code="other", comment="The limit was right")
     looker.sign_in("omar")
     looker.at(f"/policies/reviews/{emergency.request_id}/", name="an emergency release that was rejected")
+    assert "\n".join(looker.found) == ""
 
+
+def test_who_can_do_what_and_who_can_agree(live_server: Any, page: Page, writer: Robot, erp: FakeErp) -> None:
+    looker = Looker(page, live_server.url)
+    looker.sign_in("priya")
+    looker.at(f"/policies/{SET}/access/", name="who can do what")
+    looker.at("/agents/writer/access/", name="what an agent may do")
+    writer.call("180.00")
+    call = ToolCall.objects.get()
+    looker.at(f"/calls/{call.id}/decisions/", name="how a call was decided")
+    looker.at(f"/policies/{SET}/versions/1/decisions/?rule=credit-alone", name="what a rule decided")
+    Grant.objects.filter(agent__slug="triage").delete()
+    looker.at("/agents/triage/access/", name="an agent without a grant")
+    draft = raised()
+    page.set_viewport_size({"width": DESK, "height": 900})
+    looker.go(f"/policies/drafts/{draft.id}/")
+    expect(page.get_by_label("Who is asked")).to_have_value("finance-approvers")
+    for who in ("dana", "felix", "carla"):
+        add_member(team=Team.objects.get(slug="o2c-builders"), user=person(who), actor=system_actor("tests"))
+    looker.at(f"/policies/drafts/{draft.id}/", name="a draft nobody could agree to")
     assert "\n".join(looker.found) == ""

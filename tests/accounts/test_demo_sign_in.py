@@ -1,4 +1,4 @@
-"""The demo's buttons: five people, one click, and nothing of it anywhere else."""
+"""The demo's buttons: six people, one click, and nothing of it anywhere else."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("world")
 URL = "/accounts/demo/"
 
 
-def test_the_sign_in_page_offers_the_five_by_their_labels(client: Client) -> None:
+def test_the_sign_in_page_offers_the_six_by_their_labels(client: Client) -> None:
     page = client.get("/accounts/login/").content.decode()
     for label in LABELS.values():
         assert f"Sign in as {label}" in page
@@ -41,8 +41,8 @@ def test_outside_of_a_demo_there_is_no_such_page(client: Client, settings: Any) 
     assert "Sign in as" not in client.get("/accounts/login/").content.decode()
 
 
-@pytest.mark.parametrize("username", ["felix", "carla", "nobody", ""])
-def test_nobody_but_the_five_comes_in_this_way(client: Client, username: str) -> None:
+@pytest.mark.parametrize("username", ["felix", "nobody", ""])
+def test_nobody_but_the_six_comes_in_this_way(client: Client, username: str) -> None:
     assert client.post(URL, {"username": username}).status_code == 404
     assert client.get("/api/v1/tokens").status_code == 401
 

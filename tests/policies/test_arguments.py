@@ -8,7 +8,7 @@ import pytest
 from cedarpy import Schema
 
 from apps.policies.arguments import ArgumentShape, Field, Misfit, RecordOf, Scalar, SetOf, carry, shape_of
-from apps.policies.schema import GROUPS, argument_shape, decision_schema, schema_hash, schema_json
+from apps.policies.schema import GROUPS, argument_shape, decision_schema, schema_json
 from tests.policies.builders import SHARED, read_tool, tool
 
 TEXT, LONG, BOOL = Scalar("String"), Scalar("Long"), Scalar("Boolean")
@@ -153,12 +153,6 @@ def test_the_schema_of_a_decision_is_made_once():
     assert decision_schema(tool(), (("a", "long"),)) is decision_schema(tool(), (("a", "long"),))
     assert decision_schema(tool(), (("a", "long"),)) is not decision_schema(tool(), (("a", "bool"),))
     assert decision_schema(tool(), ()) is not decision_schema(tool(has_money=False), ())
-
-
-def test_the_hash_is_of_tools_and_parameter_types():
-    assert schema_hash([tool()], ()) == schema_hash([tool()], ())
-    assert schema_hash([tool()], ()) != schema_hash([tool()], (("a", "long"),))
-    assert schema_hash([tool()], ()) != schema_hash([tool(), read_tool()], ())
 
 
 def test_every_operation_of_a_large_real_description_makes_a_schema():

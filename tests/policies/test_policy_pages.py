@@ -173,7 +173,7 @@ def test_a_version_says_what_it_does_and_leads_on_and_back(sign_in, writer):
     assert voted(ReleaseRequest.objects.latest("id")).state == "done"
     writer.call("180.00")
     page = shown(client, f"/policies/{SET}/versions/2/")
-    assert "1 call decided under it" in page
+    assert "1 decision under it" in page
     assert "INV-1042" in shown(client, f"/policies/{SET}/versions/2/decisions/")
     assert "INV-1042" not in shown(client, f"/policies/{SET}/versions/1/decisions/")
     page = shown(client, f"/policies/{SET}/versions/1/")

@@ -177,17 +177,25 @@ def test_what_moved_since_the_review_began_is_not_overwritten(world):
     assert request.refusal.startswith("Another release took its place meanwhile")
 
 
+def change_tool(**columns) -> None:
+    Tool.objects.filter(name="erp.open_ticket").update(**columns, definition_digest="another")
+
+
 def test_what_was_checked_against_other_tools_is_reviewed_again(world):
     request = sent(raised())
-    schema = Tool.objects.get(name="erp.open_ticket").input_schema
-    Tool.objects.filter(name="erp.open_ticket").update(
-        input_schema={**schema, "properties": {**schema["properties"], "more": {"type": "string"}}},
-        definition_digest="another",
-    )
+    change_tool(data_classes=["customer_master"])
     request = voted(request)
     assert (request.state, request.refusal) == (
-        "refused", "The tools changed since it was reviewed. Send it for review again.",
+        "refused", "The tools it decides about changed since it was reviewed. Send it for review again.",
     )  # fmt: skip
+
+
+def test_a_change_of_a_tool_that_no_rule_can_tell_refuses_no_review(world):
+    request = sent(raised())
+    schema = Tool.objects.get(name="erp.open_ticket").input_schema
+    more = {**schema, "properties": {**schema["properties"], "more": {"type": "string"}}}
+    change_tool(input_schema=more, title="Other", version=2)
+    assert voted(request).state == "done"
 
 
 def test_who_lost_the_right_meanwhile_does_not_release(world):

@@ -24,10 +24,9 @@ from apps.core.errors import Invalid
 from apps.core.ids import parse_uuid
 from apps.policies.models import GLOBAL_SET
 from apps.policies.obligations import parse_duration
-from apps.policies.queries import tool_facts
+from apps.policies.queries import facts_of_definition
 from apps.policies.services import validate_policies
-from apps.policies.verdicts import ToolFacts
-from apps.registry.definitions import Definition, columns_of, definition_of, problems_of
+from apps.registry.definitions import Definition, definition_of, problems_of
 from apps.registry.masking import SECRET
 from apps.registry.models import Agent, Connector, Process, Tool
 from apps.registry.schemas import Problem, pointer_of, violations
@@ -324,7 +323,7 @@ def _identity(section: str, entry: Any) -> Iterator[tuple[str, Hashable]]:
 
 def _policy_problems(sections: Sections, known: Known) -> Iterator[Problem]:
     """What the policies' own checks find, with everything the file declares counted as there."""
-    facts = [_facts(tool) for _, tool in sections["tools"]]
+    facts = [facts_of_definition(tool) for _, tool in sections["tools"]]
     for index, policy in sections["policies"]:
         try:
             validate_policies(
@@ -340,13 +339,6 @@ def _policy_problems(sections: Sections, known: Known) -> Iterator[Problem]:
             )
         except Invalid as error:
             yield from _placed(f"/policies/{index}", error)
-
-
-def _facts(definition: Definition) -> ToolFacts:
-    """What policies see of a tool that is not registered yet."""
-    return tool_facts(
-        Tool(name=definition["name"], connector=Connector(slug=definition["connector"]), **columns_of(definition))
-    )
 
 
 def _placed(pointer: str, error: Invalid) -> Iterator[Problem]:

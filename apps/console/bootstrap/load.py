@@ -19,6 +19,7 @@ from apps.console.bootstrap.data_classes import load_data_classes
 from apps.console.bootstrap.document import document_problems, read_moment
 from apps.console.bootstrap.irreversible import warnings_on_irreversible_tools
 from apps.console.bootstrap.spending import differs_in_budgets, load_budgets, load_rates
+from apps.console.bootstrap.tool_changes import tell_tool_change
 from apps.core import locks
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
@@ -26,6 +27,7 @@ from apps.policies.evaluation import content_hash
 from apps.policies.models import ActiveRelease, PolicyRelease, ReleaseRequest, RequestState
 from apps.policies.obligations import parse_duration
 from apps.policies.services import publish_release
+from apps.policies.tool_changes import before_change
 from apps.registry import services as registry
 from apps.registry.models import Agent, Grant, Process, Tool
 
@@ -47,9 +49,13 @@ class Made:
     warnings: list[str] = field(default_factory=list)
 
 
-def load(document: Any, *, actor: Actor) -> Made:
-    """Apply the whole document or nothing. Raises Invalid with each problem in `errors`: {"pointer", "sentence"}."""
+def load(document: Any, *, actor: Actor, force: str = "", check: bool = False) -> Made:
+    """Apply the whole document or nothing. Raises Invalid with each problem in `errors`: {"pointer", "sentence"}, and
+    Conflict where its tools would break policies that decide now, unless `force` says why they have to. With `check`
+    nothing of it stays.
+    """
     with transaction.atomic():
+        before = before_change()
         locks.take_exclusive(LOCK)
         if problems := document_problems(document):
             errors = [problem.as_dict() for problem in problems]
@@ -67,10 +73,12 @@ def load(document: Any, *, actor: Actor) -> Made:
         _load_agents(document, actor, made)
         _load_grants(document, actor, made)
         _load_policies(document, actor, made)
+        made.warnings += tell_tool_change(before, actor, force=force)
         made.notes += load_data_classes(document, actor)
         made.notes += load_budgets(document, actor)
         made.notes += load_rates(document, actor)
         made.warnings += warnings_on_irreversible_tools(document)
+        transaction.set_rollback(check)
     return made
 
 

@@ -10,14 +10,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.requests import actor_of, person_of
-from apps.console.policy_forms import SendForm
-from apps.console.queries import calls_under
+from apps.console.policy_forms import DecisionsForm, SendForm
 from apps.console.views.policy_emergency import emergency_context
 from apps.core.actor import Actor
-from apps.core.paging import page_of
+from apps.gateway.decided import MOST_COUNTED, Asked, count_of, decided
 from apps.policies import services
 from apps.policies.afterwards import may_release_alone
-from apps.policies.consent import change_of, title_of
+from apps.policies.consent import change_of, title_of, what_to_do, who_can_agree
 from apps.policies.differences import Content, Difference, difference
 from apps.policies.history import (
     DRAFT,
@@ -46,8 +45,6 @@ from apps.policies.reading import canonical_text
 from apps.policies.sentences import Setting
 from apps.policies.services.requests import ORDER, may_withdraw
 from apps.policies.unreadable import unreadable_releases
-
-MOST_COUNTED = 1000
 
 
 @require_safe
@@ -107,12 +104,22 @@ def policy_version(request: HttpRequest, slug: str, version: int) -> HttpRespons
 
 @require_safe
 def policy_decisions(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """The calls decided under one release."""
+    """What one release decided, and one rule of it; `rule`, `outcome`, `since` and `until` narrow it."""
     person_of(request)
     actor = actor_of(request)
     release = release_for(set_for(actor, slug), version)
-    page = page_of(calls_under(actor, release), cursor=request.GET.get("after"))
-    return render(request, "policies/decisions.html", {"release": release, "page": page})
+    said = spoken(content_of(release), setting_of(release.policy_set))
+    form = DecisionsForm(request.GET, rules=[rule for rule, _, _ in said])
+    status = 200 if form.is_valid() else 422
+    asked = form.asked(release)
+    context = {
+        "release": release,
+        "form": form,
+        "page": decided(actor, asked, cursor=request.GET.get("after")),
+        "count": count_of(actor, asked),
+        "most_counted": MOST_COUNTED,
+    }
+    return render(request, "policies/decisions.html", context, status=status)
 
 
 @require_safe
@@ -219,14 +226,21 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
         "sentences": spoken(content, setting_of(found)),
         "parameters": parameters_shown(content),
         "text": canonical_text(release.text),
-        "decision_count": calls_under(actor, release)[: MOST_COUNTED + 1].count(),
+        "decision_count": count_of(actor, Asked(release)),
         "most_counted": MOST_COUNTED,
         "promotes_to": _further(release, live) if writes else [],
         "rolls_back_in": _behind(release, live) if writes else [],
         "may_release_alone": may_release_alone(actor, found.process),
         "form": SendForm(),
+        **(asked_of(found, {actor.known_id}) if writes else {}),
         "diff_url": f"{reverse('policy-diff', args=[found.slug])}?from={max(version - 1, 0)}&to={version}",
     }
+
+
+def asked_of(policy_set: PolicySet, makers: set[UUID]) -> dict[str, Any]:
+    """Which teams can be asked, and where there is none, what can be done."""
+    teams = who_can_agree(policy_set, makers)
+    return {"teams": teams, "ways_out": [] if teams else what_to_do(policy_set, makers)}
 
 
 def _further(release: PolicyRelease, live: dict[str, PolicyRelease]) -> list[str]:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.models import Team
 from apps.accounts.requests import actor_of, person_of
 from apps.console.policy_forms import ParameterForm, SendForm
+from apps.console.views.policies import asked_of
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.policies import services
@@ -19,6 +20,7 @@ from apps.policies.afterwards import may_release_alone
 from apps.policies.cases import boundary_cases, case_problems
 from apps.policies.characters import tidy
 from apps.policies.checking import check
+from apps.policies.consent import makers_of_draft
 from apps.policies.differences import Content, difference
 from apps.policies.history import spoken
 from apps.policies.merging import DraftContent
@@ -244,6 +246,7 @@ def _context(
         "send_form": SendForm(initial={"message": found.message}),
         "may_release_alone": may_release_alone(actor, process),
         "alone_environments": Environment.values,
+        **(asked_of(found.policy_set, {actor.known_id, *makers_of_draft(found)}) if writes and found.is_open else {}),
         "behind": present if present is not None and present != found.base else None,
         "review": found.policy_set.requests.filter(draft_version__draft=found).order_by("-id").first(),
         "editors": list(dict.fromkeys(str(each.edited_by) for each in found.versions.select_related("edited_by"))),

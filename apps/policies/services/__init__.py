@@ -20,8 +20,10 @@ from apps.policies.services.publishing import publish_release, validate_policies
 from apps.policies.services.recovery import last_readable, may_recover, recover_release, watch_releases
 from apps.policies.services.requests import request_promotion, request_release, request_rollback, withdraw_request
 from apps.policies.services.scheduling import release_scheduled
+from apps.policies.services.tool_changes import accept_tool_change
 
 __all__ = [
+    "accept_tool_change",
     "answer_emergency_review",
     "answer_exception",
     "answer_release_request",

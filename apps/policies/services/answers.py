@@ -127,7 +127,7 @@ def _refusal(request: ReleaseRequest, approval: Approval, before: ActiveRelease 
         return "Whoever asked may not change these policies any more."
     ground, content = ground_of(request.policy_set), requested_content(request)
     if hash_for(content, ground) != request.schema_hash:
-        return "The tools changed since it was reviewed. Send it for review again."
+        return "The tools it decides about changed since it was reviewed. Send it for review again."
     problems = problems_of(text=content.text, parameters=dict(content.parameters), known=ground.known)
     if problems:
         return f"It cannot be released any more: {problems[0].sentence}"

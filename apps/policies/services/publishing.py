@@ -17,9 +17,8 @@ from apps.policies.events import PolicyReleased
 from apps.policies.exceptions import SET as EXCEPTIONS
 from apps.policies.irreversible import NEVER_ALONE
 from apps.policies.models import GLOBAL_SET, ActiveRelease, InFlight, PointerMove, PolicyRelease, PolicySet
-from apps.policies.parameters import read_parameters
 from apps.policies.queries import known_to_registry
-from apps.policies.schema import schema_hash
+from apps.policies.reach import reach_hash
 from apps.policies.validation import Known, Problem, problems_of
 from apps.policies.verdicts import ToolFacts
 from apps.registry.models import Environment, Process
@@ -89,7 +88,7 @@ def publish_release(
                 owner,
                 text=text,
                 parameters=parameters,
-                hash_of_schema=schema_hash(known.tools, read_parameters(parameters)[0].types),
+                hash_of_schema=reach_hash(text, parameters, process.slug if process else "", known.tools),
                 message=message,
                 released_by=actor.key,
             )

@@ -30,7 +30,6 @@ from apps.policies.models import (
     RequestKind,
     RequestState,
 )
-from apps.policies.parameters import read_parameters
 from apps.policies.queries import (
     content_of,
     draft_for,
@@ -43,7 +42,7 @@ from apps.policies.queries import (
     set_for,
     version_of,
 )
-from apps.policies.schema import schema_hash
+from apps.policies.reach import reach_hash
 from apps.policies.services.publishing import invalid_policies
 from apps.policies.telling import record_draft, record_request
 from apps.registry.models import Environment
@@ -72,8 +71,10 @@ def request_release(
     message: str = "",
     in_flight: str = InFlight.RECHECK,
     release_at: dt.datetime | None = None,
+    team: str = "",
 ) -> ReleaseRequest:
     """Send a draft for review: this version of it, to decide in this environment. It cannot be changed meanwhile.
+    `team` is who is asked; without it, the team of which most may vote now.
 
     With `release_at` it decides from then on, if it was agreed to by then. Raises Invalid("policy.not_ready") while it
     has mistakes, failing test cases or findings that are certain.
@@ -87,7 +88,7 @@ def request_release(
             message=message,
             in_flight=in_flight,
         )
-        return _ask(actor, prepared, release_at)
+        return _ask(actor, prepared, release_at, team)
 
 
 def prepare_release(
@@ -123,6 +124,7 @@ def request_promotion(
     message: str = "",
     in_flight: str = InFlight.RECHECK,
     release_at: dt.datetime | None = None,
+    team: str = "",
 ) -> ReleaseRequest:
     """Ask that a version which decides in an earlier environment decides in this one, too."""
     _check_choices(environment, in_flight)
@@ -139,7 +141,7 @@ def request_promotion(
             )
         kind = RequestKind.PROMOTION
         prepared = prepare_again(actor, found, kind, release, environment, message, in_flight, live)
-        return _ask(actor, prepared, release_at)
+        return _ask(actor, prepared, release_at, team)
 
 
 def request_rollback(
@@ -151,6 +153,7 @@ def request_rollback(
     message: str,
     in_flight: str = InFlight.RECHECK,
     release_at: dt.datetime | None = None,
+    team: str = "",
 ) -> ReleaseRequest:
     """Ask that an earlier version is released again, as a new release that names it."""
     with transaction.atomic():
@@ -162,7 +165,7 @@ def request_rollback(
             message=message,
             in_flight=in_flight,
         )
-        return _ask(actor, prepared, release_at)
+        return _ask(actor, prepared, release_at, team)
 
 
 def prepare_rollback(
@@ -235,8 +238,8 @@ def end_request(request: ReleaseRequest, state: RequestState, *, refusal: str = 
 
 
 def hash_for(content: DraftContent, ground: Ground) -> str:
-    """The schema that the content is checked against."""
-    return schema_hash(ground.known.tools, read_parameters(dict(content.parameters))[0].types)
+    """What the content can reach of the tools it is checked against."""
+    return reach_hash(content.text, dict(content.parameters), ground.bench.process, ground.known.tools)
 
 
 def _locked(actor: Actor, slug: str) -> PolicySet:
@@ -332,12 +335,12 @@ def _request(
     )
 
 
-def _ask(actor: Actor, prepared: Prepared, release_at: dt.datetime | None) -> ReleaseRequest:
+def _ask(actor: Actor, prepared: Prepared, release_at: dt.datetime | None, team: str) -> ReleaseRequest:
     """Put it before the second person."""
     request, ground, draft = prepared.request, prepared.ground, prepared.draft
     request.release_at = _checked_time(release_at)
     _check_nothing_waits(request)
-    second = second_person_for(request.policy_set, makers_of(request))
+    second = second_person_for(request.policy_set, makers_of(request), team)
     request.save(force_insert=True)
     request.approval = approvals.request_consent(consent_request(request, second, ground.setting), actor=actor)
     request.save(update_fields=["approval"])

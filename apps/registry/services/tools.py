@@ -1,6 +1,6 @@
 """Tools."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -30,18 +30,30 @@ def register_tools(*, definitions: Sequence[Definition], actor: Actor) -> list[T
     with transaction.atomic():
         known = {tool.name: tool for tool in _locked_tools()}
         connectors = {connector.slug: connector for connector in Connector.objects.all()}
-        referable = {name: definition_of(tool) for name, tool in known.items()} | by_name(definitions)
-        found = [
-            problem.under(f"/{index}" if len(definitions) > 1 else "")
-            for index, definition in enumerate(definitions)
-            for problem in problems_of(definition, connectors=connectors, tools=referable)
-        ]
-        if found:
-            raise _invalid(found)
+        _require_sense(definitions, known, connectors)
         return [
             _register(definition, known.get(definition["name"]), connectors[definition["connector"]], actor)
             for definition in definitions
         ]
+
+
+def require_sense(definitions: Sequence[Definition]) -> None:
+    """Raises Invalid with a pointer for each thing that is wrong with them. Writes nothing."""
+    known = {tool.name: tool for tool in Tool.objects.select_related("connector")}
+    _require_sense(definitions, known, {connector.slug: connector for connector in Connector.objects.all()})
+
+
+def _require_sense(
+    definitions: Sequence[Definition], known: Mapping[str, Tool], connectors: Mapping[str, Connector]
+) -> None:
+    referable = {name: definition_of(tool) for name, tool in known.items()} | by_name(definitions)
+    found = [
+        problem.under(f"/{index}" if len(definitions) > 1 else "")
+        for index, definition in enumerate(definitions)
+        for problem in problems_of(definition, connectors=connectors, tools=referable)
+    ]
+    if found:
+        raise _invalid(found)
 
 
 def by_name(definitions: Iterable[Any]) -> dict[str, Definition]:

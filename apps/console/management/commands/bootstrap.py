@@ -22,17 +22,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--file", required=True, help="the JSON file, or - for standard input")
+        parser.add_argument("--check", action="store_true", help="say what it would do, and what tools would break")
+        parser.add_argument(
+            "--force", default="", metavar="REASON", help="change tools although policies that decide now would break"
+        )
 
-    def handle(self, *args: Any, file: str, **options: Any) -> None:
+    def handle(self, *args: Any, file: str, check: bool, force: str, **options: Any) -> None:
         document = _read(file)
         try:
-            made = load(document, actor=system_actor("bootstrap"))
+            made = load(document, actor=system_actor("bootstrap"), force=force, check=check)
         except MeshError as error:
             problems = error.details.get("errors", [])
             for problem in problems:
                 self.stderr.write(f"{problem['pointer'] or '(the whole file)'}: {problem['sentence']}")
             raise CommandError(f"{error.sentence} Nothing was changed.") from None
-        self._report(made)
+        self._report(Made(notes=made.notes, warnings=made.warnings) if check else made)
+        if check:
+            self.stderr.write("This was a check. Nothing was changed.")
 
     def _report(self, made: Made) -> None:
         for note in made.notes + made.warnings:

@@ -42,6 +42,7 @@ class Command(BaseCommand):
         release.add_argument("--at", metavar="TIME", help="decide from then on, RFC 3339; once agreed to unless given")
         release.add_argument("--emergency", action="store_true", help="release at once and alone; reviewed afterwards")
         release.add_argument("--reason", default="", help="with --emergency: why it cannot wait for a review")
+        release.add_argument("--team", default="", help="who is asked; the team of which most may vote, unless given")
         export = acts.add_parser("export", help="write a version out as files")
         export.add_argument("--version-number", type=int, metavar="VERSION", help="what decides in production")
         acts.add_parser("check", help="read everything that decides; fails where something cannot be read")
@@ -74,6 +75,8 @@ class Command(BaseCommand):
         except MeshError as error:
             for problem in error.details.get("errors", []):
                 self.stderr.write(_placed(problem.get("line", 0), problem["sentence"]))
+            for sentence in error.details.get("ways_out", []):
+                self.stderr.write(sentence)
             raise CommandError(error.sentence) from None
 
     def _test(self, actor: Actor, options: dict[str, Any]) -> None:
@@ -114,7 +117,7 @@ class Command(BaseCommand):
                 self._release_alone(actor, wanted, options)
                 return
             asked = services.request_release(
-                actor=actor, **wanted, in_flight=options["in_flight"], release_at=release_at
+                actor=actor, **wanted, in_flight=options["in_flight"], release_at=release_at, team=options["team"]
             )
         except MeshError:
             services.discard_draft(actor=actor, draft_id=draft.id, version=draft.version)
