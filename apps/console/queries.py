@@ -1,6 +1,5 @@
 """Reads that look across floors: the halt preview, agents with what holds them, the audit log."""
 
-import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,6 +8,7 @@ from django.db.models import Count, Exists, Q, QuerySet
 
 from apps.audit.models import AuditEntry
 from apps.core.actor import Actor
+from apps.core.ids import first_id_at
 from apps.gateway.models import OPEN_STATES, CallState, Decision, ToolCall
 from apps.gateway.queries import calls_visible_to
 from apps.halts.models import Halt, Scope
@@ -82,8 +82,3 @@ def calls_under(actor: Actor, release: PolicyRelease) -> QuerySet[ToolCall]:
     since = first_id_at(release.released_at)
     decisions = Decision.objects.filter(id__gte=since, releases__contains=named)
     return calls_visible_to(actor).filter(id__in=decisions.values("tool_call"))
-
-
-def first_id_at(moment: dt.datetime) -> UUID:
-    """The least id that could have been made then."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -7,6 +7,7 @@ from django.db.models import Count, Max, Q
 
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.ids import first_id_at
 from apps.gateway.covered import calls_covered, runs_covered
 from apps.gateway.exhausted import budget_used_up
 from apps.gateway.models import CallState, ToolCall
@@ -61,7 +62,7 @@ def measured(watch: Watch) -> int:
     )
     if watch.condition == Condition.DENIED_PER_MINUTE:
         # asked for within the window, which the key of the table tells without an index of its own
-        return calls.filter(id__gte=_first_id_at(watch.since), state=CallState.DENIED).count()
+        return calls.filter(id__gte=first_id_at(watch.since), state=CallState.DENIED).count()
     executed = calls.filter(executing_at__gte=watch.since - LONGEST_EXECUTION)
     ended = executed.filter(state__in=(CallState.SUCCEEDED, *WENT_WRONG))
     if watch.condition == Condition.CONSECUTIVE_FAILURES:
@@ -79,12 +80,8 @@ def observed(halt: Halt) -> Observed:
     later = calls.filter(executing_at__gt=since).exclude(id__in=halt.executing_calls)
     if halt.lifted_at is not None:
         later = later.filter(executing_at__lt=halt.lifted_at)
-    tried = calls.filter(id__gte=_first_id_at(halt.placed_at - LONGEST_EXECUTION), halt_id=halt.id)
+    tried = calls.filter(id__gte=first_id_at(halt.placed_at - LONGEST_EXECUTION), halt_id=halt.id)
     return Observed(turned_away_count=tried.count(), got_through_count=later.count())
-
-
-def _first_id_at(moment: dt.datetime) -> UUID:
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 ABOVE = Above(
