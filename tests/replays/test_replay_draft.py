@@ -87,11 +87,11 @@ def test_who_may_not_write_the_set_may_not_replay_and_two_do_not_run_at_once(wri
         services.replay_draft(actor=actor("dana"), draft_id=draft.id)
     first = services.replay_draft(actor=actor(PRIYA), draft_id=draft.id)
     assert services.replay_draft(actor=actor("alex"), draft_id=draft.id) == first
-    with pytest.raises(Conflict, match="replay.under_way"):
+    with pytest.raises(Conflict, match=r"replay\.under_way"):
         services.replay_draft(actor=actor(PRIYA), draft_id=other.id)
     services.cancel_replay(actor=actor(PRIYA), replay_id=first.id)
     assert not services.advance_replay(first.id)
-    with pytest.raises(Conflict, match="replay.ended"):
+    with pytest.raises(Conflict, match=r"replay\.ended"):
         services.cancel_replay(actor=actor(PRIYA), replay_id=first.id)
     assert replayed(other.id).state == "done"
 
