@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api import budgets, halt_rules, halts, policies, runs
+from apps.api import budgets, halt_rules, halts, policies, policy_impact, runs
 from apps.registry.views import oauth_token
 
 urlpatterns = [
@@ -72,6 +72,33 @@ urlpatterns = [
         "api/v1/policy-reviews/<uuid:review_id>/withdraw",
         policies.PolicyReviewWithdraw.as_view(),
         name="api-policy-review-withdraw",
+    ),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/replays",
+        policy_impact.PolicyVersionReplays.as_view(),
+        name="api-policy-version-replays",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/replays",
+        policy_impact.PolicyDraftReplays.as_view(),
+        name="api-policy-draft-replays",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/shadows",
+        policy_impact.PolicyDraftShadows.as_view(),
+        name="api-policy-draft-shadows",
+    ),
+    path("api/v1/policy-replays", policy_impact.PolicyReplays.as_view(), name="api-policy-replays"),
+    path("api/v1/policy-replays/<uuid:replay_id>", policy_impact.PolicyReplay.as_view(), name="api-policy-replay"),
+    path(
+        "api/v1/policy-replays/<uuid:replay_id>/decisions",
+        policy_impact.PolicyReplayDecisions.as_view(),
+        name="api-policy-replay-decisions",
+    ),
+    path(
+        "api/v1/policy-replays/<uuid:replay_id>/cancel",
+        policy_impact.PolicyReplayCancel.as_view(),
+        name="api-policy-replay-cancel",
     ),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),

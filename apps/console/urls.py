@@ -3,7 +3,17 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.console.views import budgets, halt_drills, halt_rules, halts, lists, policies, policy_drafts, rates
+from apps.console.views import (
+    budgets,
+    halt_drills,
+    halt_rules,
+    halts,
+    lists,
+    policies,
+    policy_drafts,
+    policy_impact,
+    rates,
+)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="inbox", http_method_names=["get", "head"]), name="home"),
@@ -41,6 +51,13 @@ urlpatterns = [
     path("policies/drafts/<uuid:draft_id>/discard/", policy_drafts.discard, name="policy-draft-discard"),
     path("policies/drafts/<uuid:draft_id>/rebase/", policy_drafts.rebase, name="policy-draft-rebase"),
     path("policies/drafts/<uuid:draft_id>/send/", policy_drafts.send, name="policy-draft-send"),
+    path("policies/drafts/<uuid:draft_id>/replay/", policy_impact.replay_draft, name="policy-draft-replay"),
+    path("policies/drafts/<uuid:draft_id>/shadow/", policy_impact.shadow_draft, name="policy-draft-shadow"),
+    path("policies/replays/<uuid:replay_id>/", policy_impact.replay, name="policy-replay"),
+    path(
+        "policies/replays/<uuid:replay_id>/decisions/", policy_impact.replay_decisions, name="policy-replay-decisions"
+    ),
+    path("policies/replays/<uuid:replay_id>/cancel/", policy_impact.cancel_replay, name="policy-replay-cancel"),
     path("policies/reviews/<uuid:request_id>/", policies.policy_review, name="policy-review"),
     path("policies/reviews/<uuid:request_id>/withdraw/", policies.withdraw_review, name="policy-review-withdraw"),
     path("policies/<slug:slug>/", policies.policy_set, name="policy-set"),
@@ -50,4 +67,9 @@ urlpatterns = [
     path("policies/<slug:slug>/versions/<int:version>/decisions/", policies.policy_decisions, name="policy-decisions"),
     path("policies/<slug:slug>/versions/<int:version>/promote/", policies.promote, name="policy-promote"),
     path("policies/<slug:slug>/versions/<int:version>/roll-back/", policies.roll_back, name="policy-roll-back"),
+    path(
+        "policies/<slug:slug>/versions/<int:version>/replay/",
+        policy_impact.replay_version,
+        name="policy-version-replay",
+    ),
 ]

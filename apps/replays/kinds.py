@@ -1,8 +1,10 @@
-"""How an old decision and the new one may differ, and why one cannot be made again: the names and the sentences. Pure."""
+"""How an old decision and the new one may differ, and why one cannot be made again: names and sentences. Pure."""
 
 from dataclasses import dataclass
 
 from django.db import models
+
+from apps.core.errors import NotFound
 
 
 class Kind(models.TextChoices):
@@ -92,6 +94,13 @@ _SENTENCES = {
         "decisions were made where a detector that these policies ask for was not installed",
     ),
 }
+
+
+def kind_named(name: str) -> Kind:
+    """Raises NotFound."""
+    if name not in Kind.values:
+        raise NotFound("replay.kind_not_found", f"No decisions are called “{name[:40]}”.")
+    return Kind(name)
 
 
 def kind_between(before: str, after: str) -> Kind:

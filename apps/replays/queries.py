@@ -35,10 +35,11 @@ def replay_for(actor: Actor, replay_id: UUID, *, lock: bool = False) -> ImpactRe
     return found
 
 
-def latest_of_draft(draft: PolicyDraft, mode: Mode) -> ImpactReplay | None:
-    """The newest one of any version of it."""
-    replays = ImpactReplay.objects.filter(draft_version__draft=draft, mode=mode)
-    return replays.select_related(*PARTS).order_by("-id").first()
+def latest_of_draft(draft: PolicyDraft) -> dict[str, ImpactReplay]:
+    """The newest replay and the newest shadow of any version of it, by mode."""
+    replays = ImpactReplay.objects.filter(draft_version__draft=draft).select_related(*PARTS)
+    newest = replays.order_by("mode", "-id").distinct("mode")
+    return {replay.mode: replay for replay in newest}
 
 
 def latest_of_release(release: PolicyRelease) -> ImpactReplay | None:
@@ -73,7 +74,8 @@ def candidate_of(replay: ImpactReplay) -> LoadedRelease:
         [loaded] = releases_of([_ref_of(replay.release)])
         return loaded
     version = replay.draft_version
-    assert version is not None  # the database holds that it is one or the other
+    if version is None:
+        raise ValueError("A replay of nothing, which the database does not hold.")
     known = cached_release(version.id)
     if known is not None:
         return known

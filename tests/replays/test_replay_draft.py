@@ -9,6 +9,7 @@ from apps.core import clock
 from apps.core.errors import Conflict, Invalid, NotAllowed
 from apps.policies import services as policies
 from apps.replays import services
+from apps.replays.kinds import Kind
 from apps.replays.models import ImpactReplay
 from apps.replays.tally import Tally
 from tests.conftest import Robot, actor
@@ -28,7 +29,7 @@ def test_a_raised_limit_no_longer_asks_anyone_between_the_limits(writer: Robot) 
     replay = replayed(raised("750.00").id)
     assert (replay.state, replay.total_count, replay.done_count) == ("done", 6, 6)
     assert kinds(replay) == {"approval-to-allow": 3}
-    assert [str(money) for money in Tally.from_json(replay.tally).kinds["approval-to-allow"].sums] == ["€1,870.01"]
+    assert [str(money) for money in Tally.from_json(replay.tally).kinds[Kind.APPROVAL_TO_ALLOW].sums] == ["€1,870.01"]
     assert set(listed(replay)) == {decision.id for decision in history[1:4]}
     row = replay.rows.get(decision=history[2])
     assert (row.outcome_before, row.outcome_after) == ("require_approval", "allow")

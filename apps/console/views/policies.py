@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.requests import actor_of, person_of
 from apps.console.policy_forms import SendForm
 from apps.console.queries import calls_under
+from apps.console.views.policy_impact import review_panel, version_panel
 from apps.core.actor import Actor
 from apps.core.paging import page_of
 from apps.policies import services
@@ -126,6 +127,7 @@ def policy_review(request: HttpRequest, request_id: UUID) -> HttpResponse:
         "approvers": approvers_of([found]).get(found.approval_id, []) if found.approval_id else [],
         "case_count": len(requested_content(found).cases),
         "may_withdraw": found.state == RequestState.WAITING and may_write(actor, found.policy_set.process),
+        **review_panel(actor, found),
     }
     return render(request, "policies/review.html", context)
 
@@ -193,6 +195,8 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
         "promotes_to": _further(release, live) if writes else [],
         "rolls_back_in": _behind(release, live) if writes else [],
         "form": SendForm(),
+        "may_write": writes,
+        **version_panel(release),
         "diff_url": f"{reverse('policy-diff', args=[found.slug])}?from={max(version - 1, 0)}&to={version}",
     }
 

@@ -28,6 +28,7 @@ from apps.policies.models import DraftState
 from apps.registry.models import Tool
 from apps.replays.comparing import Again, Present, Stored, decide_again
 from apps.replays.events import ImpactReplayEnded
+from apps.replays.kinds import Kind
 from apps.replays.models import (
     ImpactReplay,
     Mode,
@@ -177,7 +178,7 @@ def _decided_again(replay: ImpactReplay, chunk: ReplayChunk) -> _Found:
         if again.kind is None:
             found.tally.same += 1
         else:
-            _add(found, replay, stored, again)
+            _add(found, replay, stored, again, again.kind)
     return found
 
 
@@ -202,9 +203,8 @@ def _stored(replay: ImpactReplay, chunk: ReplayChunk) -> Iterator[tuple[Stored, 
         yield stored, refs
 
 
-def _add(found: _Found, replay: ImpactReplay, stored: Stored, again: Again) -> None:
-    assert again.kind is not None
-    count = found.tally.of(again.kind)
+def _add(found: _Found, replay: ImpactReplay, stored: Stored, again: Again, kind: Kind) -> None:
+    count = found.tally.of(kind)
     count.count += 1
     money, verdict = again.money, again.verdict
     if money is not None:
@@ -212,7 +212,7 @@ def _add(found: _Found, replay: ImpactReplay, stored: Stored, again: Again) -> N
     found.rows.append(
         ReplayedDecision(
             replay=replay,
-            kind=again.kind,
+            kind=kind,
             decision_id=stored.decision_id,
             tool_call_id=stored.call_id,
             process_id=stored.process_id,
@@ -237,10 +237,10 @@ def _count(replay_id: UUID, found: _Found, seconds: float) -> None:
     if not replay.is_open:
         return
     tally = Tally.from_json(replay.tally)
-    listed: dict[str, int] = defaultdict(int)
+    listed: dict[Kind, int] = defaultdict(int)
     rows = []
     for row in found.rows:
-        kind = row.kind
+        kind = Kind(row.kind)
         if tally.of(kind).listed + listed[kind] < MOST_LISTED:
             listed[kind] += 1
             rows.append(row)
