@@ -122,7 +122,7 @@ class PolicyReplayDecisions(APIView):
         found = replay_for(actor, replay_id)
         rows = rows_visible_to(actor, found, kind_named(given.get("kind", "")))
         size = page_size(given.get("limit"))
-        page = page_of(rows, cursor=given.get("cursor"), size=size, order=("-decision",))
+        page = page_of(rows, cursor=given.get("cursor"), size=size, order=("-decision_id",))
         said = sentences_of([row.tool_call for row in page.items], actor)
         items = [
             {

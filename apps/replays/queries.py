@@ -19,11 +19,13 @@ from apps.replays.kinds import Kind
 from apps.replays.models import ImpactReplay, Mode, ReplayedDecision
 
 PARTS = ("policy_set__process", "draft_version__draft", "release__policy_set")
+# What nobody needs who reads what a replay came to.
+CONTENT = tuple(f"{part}__{name}" for part in ("draft_version", "release") for name in ("text", "parameters", "cases"))
 
 
 def replays_visible_to(actor: Actor) -> QuerySet[ImpactReplay]:
     """Those of the sets a person may see."""
-    return ImpactReplay.objects.filter(policy_set__in=sets_visible_to(actor)).select_related(*PARTS)
+    return _to_read().filter(policy_set__in=sets_visible_to(actor))
 
 
 def replay_for(actor: Actor, replay_id: UUID, *, lock: bool = False) -> ImpactReplay:
@@ -37,14 +39,12 @@ def replay_for(actor: Actor, replay_id: UUID, *, lock: bool = False) -> ImpactRe
 
 def latest_of_draft(draft: PolicyDraft) -> dict[str, ImpactReplay]:
     """The newest replay and the newest shadow of any version of it, by mode."""
-    replays = ImpactReplay.objects.filter(draft_version__draft=draft).select_related(*PARTS)
-    newest = replays.order_by("mode", "-id").distinct("mode")
+    newest = _to_read().filter(draft_version__draft=draft).order_by("mode", "-id").distinct("mode")
     return {replay.mode: replay for replay in newest}
 
 
 def latest_of_release(release: PolicyRelease) -> ImpactReplay | None:
-    replays = ImpactReplay.objects.filter(release=release, mode=Mode.REPLAY)
-    return replays.select_related(*PARTS).order_by("-id").first()
+    return _to_read().filter(release=release, mode=Mode.REPLAY).order_by("-id").first()
 
 
 def rows_visible_to(actor: Actor, replay: ImpactReplay, kind: Kind) -> QuerySet[ReplayedDecision]:
@@ -106,6 +106,10 @@ class Beside:
         found = releases_of(others)
         is_whole = {release.ref for release in found} == set(others) and not any(release.problem for release in found)
         return (*found, self._candidate) if is_whole else None
+
+
+def _to_read() -> QuerySet[ImpactReplay]:
+    return ImpactReplay.objects.select_related(*PARTS).defer(*CONTENT)
 
 
 def _ref_of(release: PolicyRelease) -> ReleaseRef:

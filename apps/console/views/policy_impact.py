@@ -24,7 +24,7 @@ from apps.replays.kinds import Kind, kind_named, sentence_of
 from apps.replays.models import ImpactReplay, Mode
 from apps.replays.queries import latest_of_draft, latest_of_release, replay_for, rows_visible_to
 
-BY_DECISION = ("-decision",)
+BY_DECISION = ("-decision_id",)
 
 
 @require_POST

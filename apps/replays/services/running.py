@@ -88,6 +88,8 @@ def replays_to_advance() -> list[UUID]:
     for replay in ImpactReplay.objects.filter(mode=Mode.SHADOW, state=ReplayState.RUNNING).select_related(*PARTS):
         if replay.draft_version and replay.draft_version.draft.state not in (DraftState.OPEN, DraftState.IN_REVIEW):
             ImpactReplay.objects.filter(id=replay.id, until__gt=clock.now()).update(until=clock.now())
+    # of one that was cancelled while its worker was dead
+    ReplayChunk.objects.filter(replay__ended_at__lt=clock.now() - STALLED).delete()
     stalled = Q(moved_at__lt=clock.now() - STALLED)
     open_ones = ImpactReplay.objects.filter(state__in=(ReplayState.QUEUED, ReplayState.RUNNING))
     return list(open_ones.filter(Q(mode=Mode.SHADOW) | stalled).order_by("id").values_list("id", flat=True))
