@@ -107,10 +107,11 @@ class Impact:
         done = self.replay.done_count
         if not done:
             return "There was nothing to decide again." if self.replay.state == ReplayState.DONE else ""
-        differing = self.tally.counted(DIFFERENCES).count
-        if not differing:
+        differing, left_out = self.tally.counted(DIFFERENCES).count, self.left_out_count
+        if not differing and not left_out:
             return f"None of {_decisions(done)} would be another."
-        return f"{_decisions(done)}: {self.tally.same:,} the same, {differing:,} not."
+        unknown = f", {left_out:,} could not be decided again" if left_out else ""
+        return f"{_decisions(done)}: {self.tally.same:,} the same, {differing:,} not{unknown}."
 
     def _lines(self, kinds: tuple[Kind, ...]) -> list[Line]:
         counted = [(kind, self.tally.kinds[kind]) for kind in kinds if kind in self.tally.kinds]
