@@ -27,6 +27,7 @@ LIMIT_SECONDS = 40.0
 # What a worker may grow by between its first and its last chunk.
 LIMIT_GROWTH_MB = 100
 LONGEST_SECONDS = 3600
+HEADINGS = ("", "decisions", "seconds", "a second", "µs of CPU", "differ", "chunks", "peak MB", "grew MB")
 
 
 def main(arguments: list[str]) -> int:
@@ -59,17 +60,23 @@ def _measured(decisions: int) -> list[dict[str, Any]]:
 
 
 def _table(runs: list[dict[str, Any]]) -> str:
-    head = (
-        f"{'':32}{'decisions':>11}{'seconds':>9}{'a second':>10}{'differ':>8}{'chunks':>8}{'peak MB':>9}{'grew MB':>9}"
+    lines = [HEADINGS, *(_cells(run) for run in runs)]
+    return "\n".join(line[0].ljust(26) + "".join(cell.rjust(11) for cell in line[1:]) for line in lines)
+
+
+def _cells(run: dict[str, Any]) -> tuple[str, ...]:
+    done = run["done"]
+    return (
+        run["name"],
+        f"{done:,}",
+        f"{run['seconds']:.1f}",
+        f"{done / run['seconds']:,.0f}",
+        f"{1e6 * run['processor_seconds'] / done:.0f}",
+        f"{run['differ']:,}",
+        f"{run['chunks']:,}",
+        f"{run['peak_mb']:.0f}",
+        f"{run['grew_mb']:.0f}",
     )
-    lines = [head]
-    for run in runs:
-        rate = run["done"] / run["seconds"]
-        lines.append(
-            f"{run['name']:32}{run['done']:11,}{run['seconds']:9.1f}{rate:10,.0f}{run['differ']:8,}{run['chunks']:8,}"
-            f"{run['peak_mb']:9.0f}{run['grew_mb']:9.0f}"
-        )
-    return "\n".join(lines)
 
 
 def _complaints(runs: list[dict[str, Any]]) -> list[str]:

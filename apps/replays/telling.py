@@ -1,9 +1,12 @@
 """What a replay leaves in the audit log."""
 
 from apps.audit import services as audit
-from apps.core.actor import Actor
+from apps.core.actor import Actor, system_actor
 from apps.core.clock import rfc3339
 from apps.replays.models import ImpactReplay
+
+# Who does what nobody asked for.
+ACTOR = system_actor("replays")
 
 
 def record_replay(actor: Actor, act: str, replay: ImpactReplay) -> None:

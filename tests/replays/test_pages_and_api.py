@@ -13,7 +13,7 @@ from apps.policies.files import write_directory
 from apps.policies.queries import content_of, version_of
 from apps.replays import services
 from apps.replays.models import ImpactReplay
-from tests.conftest import Robot, actor
+from tests.conftest import Robot, actor, settle_news
 from tests.policies.reviewing import SET, limit, raised, sent
 from tests.replays.histories import carried_out, facts, stored
 
@@ -51,6 +51,30 @@ def test_the_owner_replays_a_draft_and_the_approver_reads_what_it_came_to(writer
     rows = shown(dana, f"/policies/replays/{replay.id}/decisions/?kind=approval-to-allow")
     assert rows.count("Small credit memos need nobody") == 2
     assert "Credit €600.00 to C-204 on invoice INV-1042" in rows
+
+
+def test_who_sends_without_looking_has_it_replayed_for_the_review(writer: Robot, sign_in: Any) -> None:
+    stored(facts(amount) for amount in ("180.00", "600.00", "630.00"))
+    review = sent(raised("750.00"))
+    settle_news()
+    replay = ImpactReplay.objects.get()
+    assert (replay.draft_version, replay.asked_by) == (review.draft_version, "system:replays")
+    carried_out(replay)
+    assert SENTENCE in shown(sign_in("dana"), f"/policies/reviews/{review.id}/")
+    assert services.replay_for_review(review.id) is None
+
+
+def test_the_way_back_is_replayed_for_its_review(writer: Robot, sign_in: Any) -> None:
+    stored([facts("180.00"), facts("600.00")])
+    released("750.00")
+    stored([facts("600.00")])
+    review = policies.request_rollback(
+        actor=actor("priya"), policy_set=SET, version=1, environment="production", message="Too many"
+    )
+    settle_news()
+    carried_out(ImpactReplay.objects.get(release__version=1))
+    text = shown(sign_in("dana"), f"/policies/reviews/{review.id}/")
+    assert "1 decision would ask people first (€600.00)." in text
 
 
 def test_a_replay_of_an_older_version_says_so(writer: Robot, sign_in: Any) -> None:

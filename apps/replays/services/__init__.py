@@ -4,6 +4,7 @@ from apps.replays.services.asking import (
     LONGEST_SHADOW_DAYS,
     cancel_replay,
     replay_draft,
+    replay_for_review,
     replay_release,
     shadow_draft,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "advance_replay",
     "cancel_replay",
     "replay_draft",
+    "replay_for_review",
     "replay_release",
     "replays_to_advance",
     "shadow_draft",

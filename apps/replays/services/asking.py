@@ -4,14 +4,16 @@ import datetime as dt
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from apps.core import clock, outbox
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.gateway.models import Decision
 from apps.policies.merging import DraftContent
-from apps.policies.models import DraftState, DraftVersion, PolicyRelease, PolicySet
+from apps.policies.models import DraftState, DraftVersion, PolicyRelease, PolicySet, ReleaseRequest, RequestState
 from apps.policies.queries import (
+    REQUEST_PARTS,
     content_of,
     draft_for,
     known_to_registry,
@@ -26,9 +28,10 @@ from apps.registry.models import Environment
 from apps.replays.events import ImpactReplayAsked, ImpactReplayEnded
 from apps.replays.models import OPEN_STATES, ImpactReplay, Mode, ReplayState
 from apps.replays.queries import replay_for
-from apps.replays.telling import record_replay
+from apps.replays.telling import ACTOR, record_replay
 
 LONGEST_SHADOW_DAYS = 14
+REVIEWED_WINDOW = dt.timedelta(days=30)
 
 
 def replay_draft(
@@ -66,6 +69,35 @@ def replay_release(
         require_writer(actor, found.process)
         release = release_for(found, version)
         return _ask(actor, found, Mode.REPLAY, environment, since, until, release=release)
+
+
+def replay_for_review(request_id: UUID) -> ImpactReplay | None:
+    """Whoever decides on a change finds what it would have done in the last thirty days, also where nobody looked. None
+    where it was replayed already, or another replay of the set is under way.
+    """
+    with transaction.atomic():
+        request = ReleaseRequest.objects.select_related(*REQUEST_PARTS).filter(id=request_id).first()
+        if request is None or request.state != RequestState.WAITING:
+            return None
+        version = request.draft_version
+        release = request.source if version is None else None
+        before = ImpactReplay.objects.filter(
+            mode=Mode.REPLAY, policy_set=request.policy_set, environment=request.environment
+        )
+        same = Q(draft_version=version, release=release, state=ReplayState.DONE)
+        if before.filter(same | Q(state__in=OPEN_STATES)).exists():
+            return None
+        since = clock.now() - REVIEWED_WINDOW
+        return _ask(
+            ACTOR,
+            request.policy_set,
+            Mode.REPLAY,
+            request.environment,
+            since,
+            None,
+            version=version,
+            release=release,
+        )
 
 
 def shadow_draft(

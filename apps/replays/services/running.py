@@ -20,7 +20,6 @@ from django.db.models import Max, Min, Q, TextField
 from django.db.models.functions import Cast
 
 from apps.core import clock, outbox
-from apps.core.actor import system_actor
 from apps.core.ids import first_id_at
 from apps.core.money import Money
 from apps.policies.detectors import installed
@@ -38,7 +37,7 @@ from apps.replays.models import (
 )
 from apps.replays.queries import PARTS, Beside, candidate_of, decisions_of
 from apps.replays.tally import Tally
-from apps.replays.telling import record_replay
+from apps.replays.telling import ACTOR, record_replay
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +51,6 @@ MOST_LISTED = 10_000
 SETTLED = dt.timedelta(seconds=3)
 # Its worker was killed, or its task was lost.
 STALLED = dt.timedelta(seconds=10)
-ACTOR = system_actor("replays")
 
 COLUMNS = (
     "id",

@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+import time
 from uuid import UUID
 
 import django
@@ -17,12 +18,14 @@ WARM_UP = 3
 
 
 def main(replay_id: UUID) -> None:
-    chunks, settled = 0, 0.0
+    chunks, settled, began = 0, 0.0, time.process_time()
     while services.advance_replay(replay_id):
         chunks += 1
         if chunks == WARM_UP:
             settled = _peak_mb()
-    print(json.dumps({"chunks": chunks, "peak_mb": _peak_mb(), "grew_mb": _peak_mb() - settled if settled else 0.0}))
+    grew = _peak_mb() - settled if settled else 0.0
+    used = time.process_time() - began
+    print(json.dumps({"chunks": chunks, "peak_mb": _peak_mb(), "grew_mb": grew, "processor_seconds": used}))
 
 
 def _peak_mb() -> float:
