@@ -82,11 +82,7 @@ def stored(
                 id=uuid7(),
                 tool_call=call,
                 moment=DecisionMoment.INTAKE,
-                outcome=verdict.outcome,
-                policies=[policy.as_json() for policy in verdict.policies],
-                obligations=verdict.obligations.as_json(),
-                releases=[release.as_json() for release in verdict.releases],
-                errors=list(verdict.errors),
+                **verdict.as_json(),
                 input=given,
                 decided_at=at or clock.now(),
             )

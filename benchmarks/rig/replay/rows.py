@@ -103,11 +103,7 @@ def _rows(
     decision = Decision(
         tool_call=call,
         moment=DecisionMoment.INTAKE,
-        outcome=verdict.outcome,
-        policies=[policy.as_json() for policy in verdict.policies],
-        obligations=verdict.obligations.as_json(),
-        releases=[release.as_json() for release in verdict.releases],
-        errors=list(verdict.errors),
+        **verdict.as_json(),
         input=given,
         decided_at=clock.now(),
     )
