@@ -14,7 +14,7 @@ from apps.policies.queries import content_of, version_of
 from apps.replays import services
 from apps.replays.models import ImpactReplay
 from tests.conftest import Robot, actor, settle_news
-from tests.policies.reviewing import SET, limit, raised, sent
+from tests.policies.reviewing import SET, limit, raised, released, sent
 from tests.replays.histories import carried_out, facts, stored
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +67,7 @@ def test_who_sends_without_looking_has_it_replayed_for_the_review(writer: Robot,
 def test_the_way_back_is_replayed_for_its_review(writer: Robot, sign_in: Any) -> None:
     stored([facts("180.00"), facts("600.00")])
     released("750.00")
+    carried_out(ImpactReplay.objects.get())
     stored([facts("600.00")])
     review = policies.request_rollback(
         actor=actor("priya"), policy_set=SET, version=1, environment="production", message="Too many"
