@@ -119,6 +119,7 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "version": "1",
         "draft_id": str(scene.policy_draft),
         "review_id": str(scene.policy_review),
+        "replay_id": str(scene.policy_replay),
         "process": "order-to-cash",
         "halt_id": str(scene.place_halt("agent", "triage")),
         "agent": "writer",
