@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from apps.gateway.models import Decision
-from apps.policies import evaluation
+from apps.policies import releases
 from apps.policies.models import PolicyRelease
 from apps.registry.models import Tool
 from apps.replays import services
@@ -55,9 +55,9 @@ def test_a_release_beside_it_that_is_not_what_it_was_is_named(writer: Robot) -> 
             "(SELECT id FROM policies_policyset WHERE slug = 'global')"
         )
         cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-    evaluation._releases.clear()  # another process, after the disk has gone bad
+    releases._releases.clear()  # another process, after the disk has gone bad
     assert kinds(replayed()) == {"release-gone": 1}
-    evaluation._releases.clear()
+    releases._releases.clear()
 
 
 def test_a_tool_that_changed_since_is_not_said_to_be_forbidden(writer: Robot) -> None:
