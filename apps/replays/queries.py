@@ -10,9 +10,9 @@ from django.db.models import Q, QuerySet
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.gateway.models import Decision, DecisionMoment
-from apps.policies.releases import LoadedRelease, cache_release, cached_release, content_hash, load_release
 from apps.policies.models import PolicyDraft, PolicyRelease
 from apps.policies.queries import releases_of, sets_visible_to
+from apps.policies.releases import LoadedRelease, cache_release, cached_release, content_hash, load_release
 from apps.policies.verdicts import ReleaseRef
 from apps.registry.queries import processes_visible_to
 from apps.replays.kinds import Kind
