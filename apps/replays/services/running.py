@@ -1,4 +1,4 @@
-"""Carrying a replay out, in chunks of about a third of a second.
+"""Carrying a replay out, in chunks of about half a second.
 
 A chunk is a range of decisions, one row while it is not counted. Whoever works on it holds its lock and commits its
 differences, its counts and its removal together: whatever is killed whenever, each decision is counted once, and what a
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 # As many workers as may be at one replay: `console up` has two, and each is free for others between two chunks.
 LANES = 2
-CHUNK_SECONDS = 0.35
+CHUNK_SECONDS = 0.6
 SMALLEST_CHUNK, LARGEST_CHUNK = 20, 1500
 # Of each kind so many stand in the list; all are counted.
 MOST_LISTED = 10_000
