@@ -12,6 +12,7 @@ from apps.api import (
     policies,
     policy_emergency,
     policy_exceptions,
+    policy_impact,
     runs,
     tools,
 )
@@ -134,6 +135,33 @@ urlpatterns = [
         name="api-policy-decisions",
     ),
     path("api/v1/tools/preview", tools.ToolPreviewView.as_view(), name="api-tools-preview"),
+    path(
+        "api/v1/policies/<slug:policy_set>/versions/<int:version>/replays",
+        policy_impact.PolicyVersionReplays.as_view(),
+        name="api-policy-version-replays",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/replays",
+        policy_impact.PolicyDraftReplays.as_view(),
+        name="api-policy-draft-replays",
+    ),
+    path(
+        "api/v1/policy-drafts/<uuid:draft_id>/shadows",
+        policy_impact.PolicyDraftShadows.as_view(),
+        name="api-policy-draft-shadows",
+    ),
+    path("api/v1/policy-replays", policy_impact.PolicyReplays.as_view(), name="api-policy-replays"),
+    path("api/v1/policy-replays/<uuid:replay_id>", policy_impact.PolicyReplay.as_view(), name="api-policy-replay"),
+    path(
+        "api/v1/policy-replays/<uuid:replay_id>/decisions",
+        policy_impact.PolicyReplayDecisions.as_view(),
+        name="api-policy-replay-decisions",
+    ),
+    path(
+        "api/v1/policy-replays/<uuid:replay_id>/cancel",
+        policy_impact.PolicyReplayCancel.as_view(),
+        name="api-policy-replay-cancel",
+    ),
     path("api/v1/", include("apps.registry.api_urls")),
     path("api/v1/", include("apps.accounts.api_urls")),
 ]

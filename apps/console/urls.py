@@ -14,6 +14,7 @@ from apps.console.views import (
     policy_drafts,
     policy_emergency,
     policy_exceptions,
+    policy_impact,
     rates,
 )
 
@@ -55,6 +56,13 @@ urlpatterns = [
     path("policies/drafts/<uuid:draft_id>/discard/", policy_drafts.discard, name="policy-draft-discard"),
     path("policies/drafts/<uuid:draft_id>/rebase/", policy_drafts.rebase, name="policy-draft-rebase"),
     path("policies/drafts/<uuid:draft_id>/send/", policy_drafts.send, name="policy-draft-send"),
+    path("policies/drafts/<uuid:draft_id>/replay/", policy_impact.replay_draft, name="policy-draft-replay"),
+    path("policies/drafts/<uuid:draft_id>/shadow/", policy_impact.shadow_draft, name="policy-draft-shadow"),
+    path("policies/replays/<uuid:replay_id>/", policy_impact.replay, name="policy-replay"),
+    path(
+        "policies/replays/<uuid:replay_id>/decisions/", policy_impact.replay_decisions, name="policy-replay-decisions"
+    ),
+    path("policies/replays/<uuid:replay_id>/cancel/", policy_impact.cancel_replay, name="policy-replay-cancel"),
     path("policies/reviews/<uuid:request_id>/", policies.policy_review, name="policy-review"),
     path("policies/reviews/<uuid:request_id>/withdraw/", policies.withdraw_review, name="policy-review-withdraw"),
     path(
@@ -81,5 +89,10 @@ urlpatterns = [
         "policies/<slug:slug>/versions/<int:version>/roll-back-alone/",
         policy_emergency.roll_back_alone,
         name="policy-roll-back-alone",
+    ),
+    path(
+        "policies/<slug:slug>/versions/<int:version>/replay/",
+        policy_impact.replay_version,
+        name="policy-version-replay",
     ),
 ]

@@ -18,14 +18,14 @@ def uuid7() -> uuid.UUID:
     return uuid.UUID(int=(milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random)
 
 
+def first_id_at(moment: dt.datetime) -> uuid.UUID:
+    """The least id that could have been made then."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 def parse_uuid(text: str) -> uuid.UUID | None:
     """The UUID that `text` spells, or None."""
     try:
         return uuid.UUID(text)
     except ValueError:
         return None
-
-
-def first_id_at(moment: dt.datetime) -> uuid.UUID:
-    """The least id that could have been made then."""
-    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -173,6 +173,8 @@ class Decision(models.Model):
 
     class Meta:
         ordering = ["id"]
+        # for replays of a window: tiny, and written once per block of the table
+        indexes = [BrinIndex(fields=["decided_at"], name="decision_decided_at", autosummarize=True)]
         triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

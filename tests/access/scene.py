@@ -30,6 +30,7 @@ from apps.notifications import services as notifications
 from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.models import Connector, ConnectorEndpoint, Process
+from apps.replays import services as replays
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
@@ -288,6 +289,11 @@ class Scene:
     @cached_property
     def policy_draft(self) -> UUID:
         return raised("750.00").id
+
+    @cached_property
+    def policy_replay(self) -> UUID:
+        """It waits for a worker."""
+        return replays.replay_draft(actor=actor("priya"), draft_id=self.policy_draft).id
 
     @cached_property
     def policy_review(self) -> UUID:

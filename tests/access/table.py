@@ -11,9 +11,9 @@ wants changed and `consented` one that he approved, `held` one that Dana approve
 are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
 line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
 Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
-`policy_review` waits for the same in staging, where nobody reviewed `policy_emergency` in time; version 2 of the
-process's policies decides in the sandbox, and `policy_exception` is for another agent of it than the writer. `script`
-is Dana's personal token.
+`policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody reviewed
+`policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception` is for
+another agent of it than the writer. `script` is Dana's personal token.
 """
 
 from dataclasses import dataclass
@@ -138,6 +138,12 @@ GET    /policies/{process}/versions/1/decisions/      in   200   200   200   200
 GET    /policies/drafts/{policy_draft}/               in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/drafts/{policy_draft}/cases/         in   200   200   200   200   200   200   404    in    in    in
 GET    /policies/reviews/{policy_review}/             in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/replays/{policy_replay}/             in   200   200   200   200   200   200   404    in    in    in
+GET    /policies/replays/{policy_replay}/decisions/   in   200   200   200   200   200   200   404    in    in    in
+POST   /policies/drafts/{policy_draft}/replay/        in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/drafts/{policy_draft}/shadow/        in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/replays/{policy_replay}/cancel/      in   403   403   403   403   302   302   404    in    in    in
+POST   /policies/{process}/versions/1/replay/         in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/drafts/{policy_draft}/check/         in   200   200   200   200   200   200   404    in    in    in
 POST   /policies/{process}/drafts/                    in   403   403   403   403   302   302   404    in    in    in
 POST   /policies/drafts/{policy_draft}/               in   403   403   403   403   302   302   404    in    in    in
@@ -244,6 +250,13 @@ GET    /api/v1/policies/{process}/diff?from=0&to=1   401   200   200   200   200
 GET    /api/v1/policy-drafts/{policy_draft}          401   200   200   200   200   200   200   404   403   403   200
 GET    /api/v1/policy-drafts/{policy_draft}/boundary-cases 401 200 200 200 200 200 200 404 403 403 200
 GET    /api/v1/policy-reviews/{policy_review}        401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policy-replays                        401   200   200   200   200   200   200   200   403   403   200
+GET    /api/v1/policy-replays/{policy_replay}        401   200   200   200   200   200   200   404   403   403   200
+GET    /api/v1/policy-replays/{policy_replay}/decisions?kind=erased 401 200 200 200 200 200 200 404 403 403 200
+POST   /api/v1/policy-drafts/{policy_draft}/replays  401   403   403   403   403   202   202   404   403   403   403
+POST   /api/v1/policy-drafts/{policy_draft}/shadows  401   403   403   403   403   202   202   404   403   403   403
+POST   /api/v1/policies/{process}/versions/1/replays 401   403   403   403   403   202   202   404   403   403   403
+POST   /api/v1/policy-replays/{policy_replay}/cancel 401   403   403   403   403   200   200   404   403   403   403
 POST   /api/v1/policies/{process}/drafts             401   403   403   403   403   201   201   404   403   403   403
 PUT    /api/v1/policy-drafts/{policy_draft}          401   403   403   403   403   200   200   404   403   403   403
 POST   /api/v1/policy-drafts/{policy_draft}/rebase   401   403   403   403   403   200   200   404   403   403   403

@@ -120,6 +120,7 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "draft_id": str(scene.policy_draft),
         "review_id": str(scene.policy_review),
         "exception_id": str(scene.policy_exception),
+        "replay_id": str(scene.policy_replay),
         "process": "order-to-cash",
         "halt_id": str(scene.place_halt("agent", "triage")),
         "agent": "writer",

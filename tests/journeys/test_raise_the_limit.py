@@ -1,5 +1,5 @@
-"""The owner of the process raises a limit in a form. Nobody changes production alone, the next call goes by it, and
-there is a way back.
+"""The owner of the process raises a limit in a form and sees what that would have changed. Nobody changes production
+alone, the next call goes by it, and there is a way back.
 """
 
 import re
@@ -16,6 +16,8 @@ from tests.live import LiveConsole, until
 pytestmark = [pytest.mark.browser, pytest.mark.mesh]
 
 LIMIT = "Euro credit memos an agent may post alone, up to (EUR)"
+# Of the three calls before it, the two above the old limit.
+IMPACT = "2 decisions would no longer ask anyone (€300.00)."
 BEFORE, AFTER = "up to €30.00 or up to $30.00", "up to €400.00 or up to $30.00"
 
 
@@ -54,12 +56,16 @@ def asked(live: LiveConsole, amount: str = "180.00") -> tuple[str, int]:
 
 def test_a_limit_is_raised_by_two_and_taken_back_by_two(own: LiveConsole, sit: Callable[[str], Seat]) -> None:
     assert asked(own) == ("require_approval", 1)
+    assert asked(own, "120.00") == ("require_approval", 1)
+    assert asked(own, "20.00") == ("allow", 1)
     priya, carla = sit("priya"), sit("carla")
 
     _raise(priya)
+    review = priya.page.url.removeprefix(priya.url)
     approval = _cannot_approve(priya)
     assert asked(own) == ("require_approval", 1)
 
+    expect(carla.open(review).page.get_by_role("region", name="Impact")).to_contain_text(IMPACT)
     _approve(carla, approval, "Release new policies “order-to-cash” to production")
     _is_released(priya, 2)
     assert asked(own) == ("allow", 2)
@@ -89,8 +95,21 @@ def _raise(priya: Seat) -> None:
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Add test cases around each threshold").click()
     expect(checks).to_contain_text("Ready to be reviewed")
+    _replay(priya)
     page.get_by_role("button", name="Send for review").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Release new policies “order-to-cash” to production")
+
+
+def _replay(priya: Seat) -> None:
+    """What it would have made of the last thirty days, and the calls behind the number."""
+    page = priya.page
+    page.get_by_role("region", name="Impact").get_by_role("button", name="Replay").click()
+    impact = page.get_by_role("region", name="Impact")
+    expect(impact).to_contain_text("Done")
+    impact.get_by_role("link", name=IMPACT).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(IMPACT)
+    expect(page.get_by_role("table", name="Decisions").get_by_role("row")).to_have_count(3)
+    page.go_back()
 
 
 def _cannot_approve(priya: Seat) -> str:

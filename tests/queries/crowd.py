@@ -8,11 +8,14 @@ from apps.approvals import services as approvals
 from apps.approvals.models import ConsentRules
 from apps.core import clock
 from apps.core.actor import system_actor
+from apps.gateway.models import ToolCall
 from apps.halts import services as halts
 from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Connector, ConnectorEndpoint, Process, Tool
+from apps.replays.kinds import Kind
+from apps.replays.models import ReplayedDecision
 from tests.access.scene import Scene, exception
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import actor, parked, person, robot_named
@@ -51,7 +54,7 @@ class Crowd:
         writer, run = self.scene.writer, str(self.scene.run)
         for key, amount in (("alone", "180.00"), ("denied", "0.00")):
             writer.call(amount, key=f"{key}-{number}", **({"run_id": run} if key == "alone" else {}))
-        parked(writer, key=f"waiting-{number}", run_id=run)
+        _would_be_another(self.scene, parked(writer, key=f"waiting-{number}", run_id=run)[0])
         make_unknown(writer, f"unknown-{number}")
         _, refused = parked(writer, key=f"refused-{number}")
         approvals.cast_vote(
@@ -84,6 +87,19 @@ class Crowd:
         self.scene.hold_a_run(f"in-circles-{number}")
         make_budget(cap=10**12, scope_reference=f"colleague-{number}")
         make_rate(scope_reference=f"colleague-{number}")
+
+
+def _would_be_another(scene: Scene, call: ToolCall) -> None:
+    """As a replay that is under way would list it."""
+    ReplayedDecision.objects.create(
+        replay_id=scene.policy_replay,
+        kind=Kind.APPROVAL_TO_ALLOW,
+        decision=call.decisions.get(),
+        tool_call=call,
+        process_id=call.process_id,
+        outcome_before="require_approval",
+        outcome_after="allow",
+    )
 
 
 def _delegate(number: int) -> None:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.requests import actor_of, person_of
 from apps.console.policy_forms import DecisionsForm, SendForm
 from apps.console.views.policy_emergency import emergency_context
+from apps.console.views.policy_impact import review_panel, version_panel
 from apps.core.actor import Actor
 from apps.gateway.decided import MOST_COUNTED, Asked, count_of, decided
 from apps.policies import services
@@ -164,6 +165,7 @@ def review_context(actor: Actor, found: ReleaseRequest) -> dict[str, Any]:
         "case_count": len(requested_content(found).cases),
         "may_withdraw": may_withdraw(actor, found),
         **emergency_context(actor, found),
+        **review_panel(actor, found),
     }
 
 
@@ -233,6 +235,8 @@ def _version_context(actor: Actor, found: PolicySet, version: int) -> dict[str, 
         "may_release_alone": may_release_alone(actor, found.process),
         "form": SendForm(),
         **(asked_of(found, {actor.known_id}) if writes else {}),
+        "may_write": writes,
+        **version_panel(release),
         "diff_url": f"{reverse('policy-diff', args=[found.slug])}?from={max(version - 1, 0)}&to={version}",
     }
 

@@ -13,6 +13,7 @@ from apps.accounts.models import Team
 from apps.accounts.requests import actor_of, person_of
 from apps.console.policy_forms import ParameterForm, SendForm
 from apps.console.views.policies import asked_of
+from apps.console.views.policy_impact import draft_panel
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.policies import services
@@ -250,6 +251,7 @@ def _context(
         "behind": present if present is not None and present != found.base else None,
         "review": found.policy_set.requests.filter(draft_version__draft=found).order_by("-id").first(),
         "editors": list(dict.fromkeys(str(each.edited_by) for each in found.versions.select_related("edited_by"))),
+        **draft_panel(found),
         **_checked(found, content),
     }
 

@@ -1,9 +1,11 @@
-"""`manage policy test|diff|release|export`: policies kept as plain files, by the same services as the page. A release
-from here asks for consent like any other; it does not skip it. `check` and `recover` are for when what decides cannot
-be read.
+"""`manage policy test|diff|replay|release|export`: policies kept as plain files, by the same services as the page. A
+release from here asks for consent like any other; it does not skip it. `check` and `recover` are for when what decides
+cannot be read.
 """
 
 import datetime as dt
+import json
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,25 @@ from django.utils.dateparse import parse_datetime
 
 from apps.accounts.models import User
 from apps.accounts.requests import actor_for
+from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.errors import MeshError, NotFound
 from apps.policies import services
 from apps.policies.checking import Checked, check
 from apps.policies.differences import Content, Difference, difference
 from apps.policies.files import read_directory, write_directory
-from apps.policies.models import InFlight, PolicyRelease, PolicySet
+from apps.policies.models import InFlight, PolicyDraft, PolicyRelease, PolicySet
 from apps.policies.queries import content_of, ground_of, present_release, release_for, set_for
 from apps.policies.unreadable import unreadable_releases
 from apps.registry.models import Environment
+from apps.replays import services as replays
+from apps.replays.impact import Impact, impact_of, window_start
+from apps.replays.models import ImpactReplay
+from apps.replays.queries import PARTS
 
+# Of a replay that takes its time.
+TOLD_EVERY = dt.timedelta(seconds=2)
+OTHERS_SECONDS = 0.2
 SIGNS = {"added": "+", "removed": "-", "kept": " "}
 
 
@@ -31,10 +41,14 @@ class Command(BaseCommand):
     help = "Try, compare, send for review or write out policies that are kept as plain files in a directory."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        acts = parser.add_subparsers(dest="act", required=True, metavar="test|diff|release|export|check|recover")
+        acts = parser.add_subparsers(dest="act", required=True, metavar="test|diff|replay|release|export|check|recover")
         test = acts.add_parser("test", help="mistakes, findings and test cases; fails where it could not be released")
         diff = acts.add_parser("diff", help="what the files change, in sentences and text")
         diff.add_argument("--against", type=int, metavar="VERSION", help="what decides in production unless given")
+        replay = acts.add_parser("replay", help="what the files would have made of the decisions there are")
+        replay.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
+        replay.add_argument("--days", type=int, metavar="DAYS", help="back from now; all there are unless given")
+        replay.add_argument("--json", dest="as_json", action="store_true", help="the whole result as JSON")
         release = acts.add_parser("release", help="send the files for review; a second person decides")
         release.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
         release.add_argument("--in-flight", choices=InFlight.values, default=InFlight.RECHECK.value)
@@ -49,7 +63,7 @@ class Command(BaseCommand):
         recover = acts.add_parser("recover", help="go back at once to what can be read, where what decides cannot")
         recover.add_argument("--environment", choices=Environment.values, default=Environment.PRODUCTION.value)
         recover.add_argument("--reason", required=True, help="it is kept with the release")
-        for act in (test, diff, release, export):
+        for act in (test, diff, replay, release, export):
             act.add_argument("directory", type=Path, help="where policy.cedar, parameters.json and tests.yaml are")
         for act in (test, diff, release, export, recover):
             act.add_argument("--set", dest="policy_set", required=True, help="global, or the process")
@@ -66,6 +80,7 @@ class Command(BaseCommand):
         acts = {
             "test": self._test,
             "diff": self._diff,
+            "replay": self._replay,
             "release": self._release,
             "export": self._export,
             "recover": self._recover,
@@ -99,18 +114,46 @@ class Command(BaseCommand):
             )
         )
 
+    def _replay(self, actor: Actor, options: dict[str, Any]) -> None:
+        """In a draft that is discarded afterwards. It needs no worker: this process does what is left to do."""
+        draft = _draft_of(actor, options, message="Replayed from files")
+        try:
+            replay = replays.replay_draft(
+                actor=actor,
+                draft_id=draft.id,
+                environment=options["environment"],
+                since=window_start(options["days"]),
+            )
+            impact = self._carried_out(replay)
+        finally:
+            services.discard_draft(actor=actor, draft_id=draft.id, version=draft.version)
+        if options["as_json"]:
+            self.stdout.write(json.dumps(impact.as_json(), indent=2, ensure_ascii=False))
+            return
+        self.stdout.write(impact.headline)
+        for line in impact.differences:
+            self.stdout.write(line.sentence)
+        if impact.left_out:
+            self.stdout.write(f"{impact.left_out_count:,} could not be decided again:")
+        for line in impact.left_out:
+            self.stdout.write(f"  {line.sentence}")
+
+    def _carried_out(self, replay: ImpactReplay) -> Impact:
+        told = clock.now()
+        while replay.is_open:
+            if not replays.advance_replay(replay.id):
+                time.sleep(OTHERS_SECONDS)  # workers have the last chunks of it
+            replay.refresh_from_db(from_queryset=ImpactReplay.objects.select_related(*PARTS))
+            if clock.now() - told >= TOLD_EVERY:
+                told = clock.now()
+                self.stderr.write(f"{replay.done_count:,} of {replay.total_count or 0:,}")
+        if replay.failure:
+            raise CommandError(replay.failure)
+        return impact_of(replay)
+
     def _release(self, actor: Actor, options: dict[str, Any]) -> None:
         release_at = _moment(options["at"])
-        content = read_directory(options["directory"])
-        draft = services.start_draft(actor=actor, policy_set=options["policy_set"], message=options["message"])
-        draft = services.save_draft(
-            actor=actor,
-            draft_id=draft.id,
-            version=draft.version,
-            text=content.text,
-            parameters=dict(content.parameters),
-            cases=list(content.cases),
-        )
+        draft = _draft_of(actor, options, message=options["message"])
         wanted = {"draft_id": draft.id, "version": draft.version, "environment": options["environment"]}
         try:
             if options["emergency"]:
@@ -182,6 +225,20 @@ class Command(BaseCommand):
         for piece in change.text:
             for line in piece.lines if not piece.is_folded else ():
                 self.stdout.write(f"{SIGNS[line.kind]} {line.text}")
+
+
+def _draft_of(actor: Actor, options: dict[str, Any], *, message: str) -> PolicyDraft:
+    """A draft with what the files say."""
+    content = read_directory(options["directory"])
+    draft = services.start_draft(actor=actor, policy_set=options["policy_set"], message=message)
+    return services.save_draft(
+        actor=actor,
+        draft_id=draft.id,
+        version=draft.version,
+        text=content.text,
+        parameters=dict(content.parameters),
+        cases=list(content.cases),
+    )
 
 
 def _version(found: PolicySet, version: int | None) -> PolicyRelease | None:
