@@ -5,9 +5,11 @@ from drf_spectacular.views import SpectacularAPIView
 
 from apps.api import budgets, halt_rules, halts, policies, runs
 from apps.registry.views import oauth_token
+from apps.telemetry.views import traces
 
 urlpatterns = [
     path("oauth/token", oauth_token, name="oauth-token"),
+    path("v1/traces", traces, name="otlp-traces"),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/", include("apps.gateway.api_urls")),
     path("api/v1/", include("apps.runs.api_urls")),

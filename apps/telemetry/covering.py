@@ -1,0 +1,192 @@
+"""What of a span is kept where: what names and counts things in the open, what was said to and by models and tools as
+payload, and secrets nowhere. Everything is cut to a size, with a mark.
+"""
+
+import json
+import re
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from apps.telemetry.otlp import Attributes, Event, Link, Told
+
+MASKED = "masked: secret"
+# An attribute in the open is a code, a name or a count. What is longer is text that somebody wrote.
+OPEN_LENGTH = 256
+MOST_ATTRIBUTES = 256
+PAYLOAD_LENGTH = 32 * 1024
+PAYLOAD_TOTAL = 256 * 1024
+MOST_EVENTS = 64
+
+# Text that people and models wrote, whatever its length, in every dialect.
+_PAYLOAD = re.compile(
+    r"""
+    gen_ai\.(prompt|completion|input\.messages|output\.messages|system_instructions|tool\.definitions
+            |tool\.call\.(arguments|result)|content\.|evaluation\.explanation|retrieval\.)
+  | (input|output)\.value | llm\.(input_messages|output_messages|prompts|completions|prompt_template|tools|function_call
+            |invocation_parameters|content_completion_chunk)
+  | retrieval\.documents | reranker\.(input|output)_documents | embedding\.(embeddings|text|vector)
+  | tool\.parameters | tool_call\.function\.arguments | message\. | document\. | metadata$
+  | traceloop\.entity\.(input|output) | traceloop\.prompt
+  | ai\.(prompt|response\.(text|object|toolCalls|reasoning|files|msgId)|toolCall\.(args|result)|value|values|embedding)
+  | pydantic_ai\.all_messages | all_messages_events | final_result | model_request_parameters
+  | logfire\.(msg|json_schema)
+  | events$ | exception\.(message|stacktrace) | db\.(statement|query\.text) | url\.(full|query) | http\.(url|target)
+  | (user|enduser|customer|client)\.(email|name|full_name|phone|address)
+    """,
+    re.VERBOSE,
+)
+# Names under which programs keep what nobody else may have. Tokens that are counted are not meant.
+_SECRET_NAME = re.compile(
+    r"(^|[._\-/])(password|passwd|pwd|secret|client_?secret|api[_-]?key|apikey|access[_-]?key|private[_-]?key|"
+    r"authorization|proxy-authorization|cookie|set-cookie|credentials?|(access|refresh|id|auth|bearer|session|api)[_-]?token|"
+    r"token)$",
+    re.IGNORECASE,
+)
+# What gives itself away wherever it stands.
+_SECRET_TEXT = re.compile(
+    r"\b[Bb]earer\s+[A-Za-z0-9._~+/=-]{16,}"
+    r"|\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{20,}"
+    r"|\bmca_[A-Za-z0-9:_-]{20,}"
+    r"|\b(?:ghp|gho|ghs|ghr|github_pat|glpat|xox[abprs])[-_][A-Za-z0-9_-]{16,}"
+    r"|\bAKIA[0-9A-Z]{16}\b"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
+)
+# A member of a JSON document within the text, also of one that is itself written within another.
+_SECRET_MEMBER = re.compile(
+    r'(\\*"(?:password|passwd|secret|client_secret|api_?key|access_token|refresh_token|authorization|private_key)\\*"'
+    r'\s*:\s*\\*")(?:[^"\\]|\\[^"])+',
+    re.IGNORECASE,
+)
+# One of these is in every text that the above find; looking for them first is many times as fast.
+_SIGNS = re.compile(
+    r"earer |[spr]k[-_]|mca_|gh[posr]_|github_pat|glpat|xox[abprs]-|AKIA|eyJ|PRIVATE KEY"
+    r'|"(?i:passw|secret|client_secret|api_?key|access_token|refresh_token|authorization|private_key)'
+)
+_ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+OPEN, PAYLOAD, SECRET = "open", "payload", "secret"
+
+
+class Covered(NamedTuple):
+    """`open` and `payload` as JSON, payload "" where there is none."""
+
+    open: str
+    payload: str
+    is_cut: bool
+    is_masked: bool
+
+
+@lru_cache(maxsize=8192)
+def place_of(name: str) -> str:
+    """Where an attribute of this name belongs, as far as its name says."""
+    if _SECRET_NAME.search(name):
+        return SECRET
+    return PAYLOAD if _PAYLOAD.match(name) else OPEN
+
+
+def covered(told: Told, extra: Attributes) -> Covered:
+    """The attributes of a span, its events and links, each where it belongs. `extra` is in the open too."""
+    return _Cover().cover(told, extra)
+
+
+class _Cover:
+    """Of one span: what room is left, and what had to be done."""
+
+    __slots__ = ("is_cut", "is_masked", "room")
+
+    def __init__(self) -> None:
+        self.room = PAYLOAD_TOTAL
+        self.is_cut = self.is_masked = False
+
+    def cover(self, told: Told, extra: Attributes) -> Covered:
+        shown, hidden = self._attributes(told.attributes)
+        self.is_cut = self.is_cut or told.dropped_count > 0
+        shown.update(extra)
+        payload: dict[str, Any] = {}
+        if hidden:
+            payload["attributes"] = hidden
+        if told.events:
+            payload["events"] = self._events(told.events)
+        if told.links:
+            payload["links"] = [self._link(link) for link in told.links[:MOST_EVENTS]]
+        if told.status_message:
+            payload["status_message"] = self._hidden(told.status_message)
+        return Covered(_ENCODE(shown), _ENCODE(payload) if payload else "", self.is_cut, self.is_masked)
+
+    def _attributes(self, attributes: Attributes) -> tuple[Attributes, Attributes]:
+        shown: Attributes = {}
+        hidden: Attributes = {}
+        for count, (name, value) in enumerate(attributes.items()):
+            if count == MOST_ATTRIBUTES:
+                self.is_cut = True
+                break
+            place = place_of(name) if len(name) <= OPEN_LENGTH else PAYLOAD
+            if place is SECRET:
+                self.is_masked = True
+                shown[name] = MASKED
+            elif place is OPEN and _is_plain(value):
+                shown[name] = self._without_secrets(value) if isinstance(value, str) else value
+            else:
+                hidden[name[:OPEN_LENGTH]] = self._hidden(value)
+        return shown, hidden
+
+    def _hidden(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._cut(self._without_secrets(value[: 2 * PAYLOAD_LENGTH]), len(value))
+        if isinstance(value, list | dict):
+            text = _ENCODE(value)
+            plain = self._without_secrets(text[: 2 * PAYLOAD_LENGTH])
+            if plain is text and len(text) <= min(PAYLOAD_LENGTH, self.room):
+                self.room -= len(text)
+                return value
+            return self._cut(plain, len(text))
+        return value
+
+    def _cut(self, text: str, whole: int) -> str:
+        most = min(PAYLOAD_LENGTH, max(self.room, 0))
+        kept = text[:most]
+        self.room -= len(kept)
+        if len(kept) == len(text) and whole <= 2 * PAYLOAD_LENGTH:
+            return text
+        self.is_cut = True
+        return f"{kept} … truncated: {whole} characters"
+
+    def _without_secrets(self, text: str) -> str:
+        if not _SIGNS.search(text):
+            return text
+        plain = _SECRET_MEMBER.sub(rf"\1{MASKED}", _SECRET_TEXT.sub(MASKED, text))
+        if plain != text:
+            self.is_masked = True
+            return plain
+        return text
+
+    def _events(self, events: list[Event]) -> list[dict[str, Any]]:
+        self.is_cut = self.is_cut or len(events) > MOST_EVENTS
+        return [
+            {
+                "name": event.name[:OPEN_LENGTH],
+                "at_ns": event.at_ns,
+                "attributes": {
+                    name[:OPEN_LENGTH]: MASKED if place_of(name) is SECRET else self._hidden(value)
+                    for name, value in list(event.attributes.items())[:MOST_ATTRIBUTES]
+                },
+            }
+            for event in events[:MOST_EVENTS]
+        ]
+
+    def _link(self, link: Link) -> dict[str, str]:
+        return {"trace_id": link.trace_id[:32], "span_id": link.span_id[:16]}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it may stand in the open: no long text, and nothing that holds texts of its own."""
+    if isinstance(value, str):
+        return len(value) <= OPEN_LENGTH and value[:1] not in ("{", "[")
+    if isinstance(value, list):
+        return len(value) <= 16 and all(isinstance(each, int | float) or _is_word(each) for each in value)
+    return not isinstance(value, dict)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 64 and value[:1] not in ("{", "[")

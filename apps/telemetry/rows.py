@@ -1,0 +1,152 @@
+"""From what was told to what is stored: one row for each span. Pure."""
+
+import datetime as dt
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from apps.telemetry import dialects
+from apps.telemetry.covering import covered
+from apps.telemetry.models import Mark, ReportedKind, ReportedStatus
+from apps.telemetry.otlp import Event, Told
+
+TRACE_BYTES, SPAN_BYTES = 16, 8
+_NO_TRACE, _NO_SPAN = bytes(TRACE_BYTES), bytes(SPAN_BYTES)
+MAX_NS = 2**63 - 1
+# A clock that is this far ahead of ours is wrong, and not just another clock.
+AHEAD_NS = 60 * 10**9
+_STATUS = {1: ReportedStatus.OK, 2: ReportedStatus.ERROR}
+
+
+class Row(NamedTuple):
+    """The columns of `ReportedSpan`, in the order they are copied in; `trace_id` is exchanged for the trace's key."""
+
+    trace_id: UUID
+    span_id: int
+    parent_span_id: int | None
+    agent_id: UUID
+    received_at: dt.datetime
+    started_ns: int
+    ended_ns: int
+    kind: str
+    status: str
+    marks: int
+    name: str
+    service: str
+    agent_name: str
+    error_type: str
+    provider: str
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    tool_name: str
+    tool_call_ref: str
+    attributes: str
+    payload: str
+
+
+class Unusable(Exception):
+    """A span that cannot be kept; says why, for the partial success."""
+
+
+def row_of(told: Told, *, agent_id: UUID, received_at: dt.datetime) -> Row:
+    """The row of one span. Raises Unusable."""
+    trace_id, span_id = told.trace_id, told.span_id
+    if len(trace_id) != TRACE_BYTES or trace_id == _NO_TRACE or len(span_id) != SPAN_BYTES or span_id == _NO_SPAN:
+        raise Unusable("a trace id is 16 bytes and a span id 8, not all of them zero")
+    received_ns = int(received_at.timestamp() * 10**9)
+    started, ended, is_ahead = _times(told, received_ns)
+    attributes = told.attributes
+    kind = dialects.kind_of(attributes, is_root=not told.parent_span_id)
+    error_type = _error_type(told)
+    kept = covered(told, _extra(told))
+    is_own_parent = told.parent_span_id == span_id
+    return Row(
+        UUID(bytes=trace_id),
+        number_of(span_id),
+        None if is_own_parent else _parent(told.parent_span_id),
+        agent_id,
+        received_at,
+        started,
+        ended,
+        kind.value,
+        _status(told, kind, error_type).value,
+        kept.is_cut * Mark.TRUNCATED
+        + kept.is_masked * Mark.MASKED
+        + is_ahead * Mark.CLOCK_AHEAD
+        + is_own_parent * Mark.OWN_PARENT,
+        clean(told.name, 200),
+        clean(told.resource.get("service.name"), 120),
+        clean(dialects.first(attributes, dialects.AGENT_NAME), 120),
+        clean(error_type, 120),
+        clean(dialects.first(attributes, dialects.PROVIDER), 60),
+        clean(dialects.first(attributes, dialects.MODEL), 120),
+        dialects.tokens(attributes, dialects.INPUT_TOKENS),
+        dialects.tokens(attributes, dialects.OUTPUT_TOKENS),
+        dialects.tokens(attributes, dialects.CACHED_TOKENS),
+        dialects.tokens(attributes, dialects.REASONING_TOKENS),
+        clean(dialects.tool_name(attributes, told.name, kind), 120),
+        clean(dialects.first(attributes, dialects.TOOL_CALL_REF), 120),
+        kept.open,
+        kept.payload,
+    )
+
+
+def number_of(span_id: bytes) -> int:
+    """Eight bytes as PostgreSQL's bigint holds them."""
+    return int.from_bytes(span_id, "big", signed=True)
+
+
+def hex_of(number: int) -> str:
+    """The other way round, as people and headers write it."""
+    return (number & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(SPAN_BYTES, "big").hex()
+
+
+def clean(value: Any, most: int) -> str:
+    """Text that PostgreSQL can hold, of at most so many characters; "" for what is no text."""
+    if not isinstance(value, str) or not value:
+        return ""
+    text = value[:most]
+    if text.isascii():
+        return text.replace("\x00", "")
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+
+
+def _times(told: Told, received_ns: int) -> tuple[int, int, bool]:
+    """(start, end, whether the clock was ahead). A span without times was now; one that ends before it began has no
+    length.
+    """
+    if not 0 <= told.started_ns <= MAX_NS or not 0 <= told.ended_ns <= MAX_NS:
+        raise Unusable("a time is later than this can hold")
+    started = told.started_ns or told.ended_ns or received_ns
+    ended = max(told.ended_ns, started)
+    return started, ended, ended > received_ns + AHEAD_NS
+
+
+def _parent(span_id: bytes) -> int | None:
+    return number_of(span_id) if len(span_id) == SPAN_BYTES and span_id != _NO_SPAN else None
+
+
+def _status(told: Told, kind: ReportedKind, error_type: str) -> ReportedStatus:
+    """As it was told; a failure counts that only its error's type or its tool's result tells."""
+    status = _STATUS.get(told.status, ReportedStatus.UNSET)
+    if status is not ReportedStatus.ERROR and kind is ReportedKind.TOOL and dialects.failed_by_result(told.attributes):
+        return ReportedStatus.ERROR
+    return ReportedStatus.ERROR if status is ReportedStatus.UNSET and error_type else status
+
+
+def _error_type(told: Told) -> str:
+    named = dialects.first(told.attributes, dialects.ERROR_TYPE) or _exception_in(told.events)
+    return str(named) if named else ""
+
+
+def _exception_in(events: list[Event]) -> Any:
+    return next((one.attributes.get("exception.type") for one in events if one.name == "exception"), None)
+
+
+def _extra(told: Told) -> dict[str, Any]:
+    """What stands beside a span's own attributes: who instrumented it, and the version of what ran."""
+    found = {"otel.scope.name": told.scope[:120]} if told.scope else {}
+    version = told.resource.get("service.version")
+    return {**found, "service.version": version[:60]} if isinstance(version, str) else found

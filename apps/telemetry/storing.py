@@ -1,0 +1,166 @@
+"""Putting reported spans where they stay: COPY into the partition of their trace, each once, all of a request or none.
+
+What is answered 200 is committed. A trace gets its key, and with it its partition, when its first span comes; so the
+key of a span says nothing of when it claims to have been, and the same span sent again a week later is still the same.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+
+from apps.core import clock
+from apps.core.ids import uuid7
+from apps.registry.models import Agent
+from apps.telemetry.models import ReportedKind, ReportedSpan, ToolReport, Trace
+from apps.telemetry.otlp import Told
+from apps.telemetry.partitions import make_partition
+from apps.telemetry.rows import Row, Unusable, row_of
+
+log = structlog.get_logger(__name__)
+
+# Each time somebody else has stored one of these spans between our look and our COPY.
+MOST_TRIES = 5
+_COPY_SPANS = "COPY {} ({}) FROM STDIN".format(ReportedSpan._meta.db_table, ", ".join(["trace", *Row._fields[1:]]))
+_COPY_TOOLS = f"COPY {ToolReport._meta.db_table} (trace, span_id, received_at) FROM STDIN"
+_KNOWN = f"""
+    SELECT span.trace, span.span_id FROM unnest(%s::uuid[], %s::bigint[]) AS asked (trace, span_id)
+    JOIN {ReportedSpan._meta.db_table} span ON span.trace = asked.trace AND span.span_id = asked.span_id
+"""  # noqa: S608  our own names
+
+Key = tuple[UUID, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How many spans are new; how many could not be kept, and why in words."""
+
+    new_count: int
+    rejected_count: int
+    message: str
+
+
+def store_spans(*, agent: Agent, told: Iterable[Told]) -> Stored:
+    """Keep what can be kept, in one transaction. Spans that are there already are left as they are."""
+    received_at = clock.now()
+    rows, rejected = _rows(told, agent, received_at)
+    _ensure_partition(received_at)
+    return Stored(_store(agent, list(rows.values()), received_at), len(rejected), _words(rejected))
+
+
+def _rows(told: Iterable[Told], agent: Agent, received_at: dt.datetime) -> tuple[dict[Key, Row], list[str]]:
+    """The rows by trace and span, and for each span that is none of them, why."""
+    rows: dict[Key, Row] = {}
+    rejected = []
+    for one in told:
+        try:
+            row = row_of(one, agent_id=agent.id, received_at=received_at)
+        except Unusable as error:
+            rejected.append(str(error))
+            continue
+        before = rows.setdefault((row.trace_id, row.span_id), row)
+        if before is not row and before != row:
+            rejected.append("a span was told twice, each time differently; the first counts")
+    return rows, rejected
+
+
+def _words(rejected: Sequence[str]) -> str:
+    return "; ".join(sorted(set(rejected)))
+
+
+def _store(agent: Agent, rows: list[Row], received_at: dt.datetime) -> int:
+    for tries_left in reversed(range(MOST_TRIES)):
+        try:
+            with transaction.atomic():
+                return _copy(agent, rows, received_at)
+        except (IntegrityError, OperationalError) as error:
+            # somebody else has just stored one of these spans, or each of us waits for a trace of the other
+            is_race = isinstance(error, IntegrityError) or "deadlock" in str(error)
+            if not is_race or not tries_left:
+                raise
+    raise AssertionError
+
+
+def _copy(agent: Agent, rows: list[Row], received_at: dt.datetime) -> int:
+    keys, old = _keys_of(agent, sorted({row.trace_id for row in rows}), received_at)
+    known = _known([(keys[row.trace_id], row.span_id) for row in rows if row.trace_id in old])
+    fresh = (
+        [(keys[row.trace_id], *row[1:]) for row in rows]
+        if not known
+        else [(keys[row.trace_id], *row[1:]) for row in rows if (keys[row.trace_id], row.span_id) not in known]
+    )
+    if not fresh:
+        return 0
+    kind = Row._fields.index("kind")
+    tools = [(row[0], row[1], received_at) for row in fresh if row[kind] == ReportedKind.TOOL]
+    with connection.cursor() as cursor:
+        with cursor.copy(_COPY_SPANS) as copy:
+            for row in fresh:
+                copy.write_row(row)
+        if tools:
+            with cursor.copy(_COPY_TOOLS) as copy:
+                for tool in tools:
+                    copy.write_row(tool)
+    return len(fresh)
+
+
+def _keys_of(agent: Agent, trace_ids: list[UUID], received_at: dt.datetime) -> tuple[dict[UUID, UUID], set[UUID]]:
+    """(the key of each trace, those of them that may have spans already). In one order, so that two requests with the
+    same traces do not wait for each other.
+    """
+    found = _find(agent, trace_ids)
+    missing = [trace_id for trace_id in trace_ids if trace_id not in found]
+    if not missing:
+        return found, set(found)
+    made = {trace_id: uuid7() for trace_id in missing}
+    Trace.objects.bulk_create(
+        [
+            Trace(
+                id=key,
+                trace_id=trace_id,
+                process_id=agent.process_id,
+                environment=agent.environment,
+                first_agent_id=agent.id,
+                first_seen_at=received_at,
+            )
+            for trace_id, key in made.items()
+        ],
+        ignore_conflicts=True,
+    )
+    # what another request made meanwhile has its key, and may have spans
+    found |= _find(agent, missing)
+    return found, {trace_id for trace_id, key in found.items() if made.get(trace_id) != key}
+
+
+def _find(agent: Agent, trace_ids: list[UUID]) -> dict[UUID, UUID]:
+    traces = Trace.objects.filter(trace_id__in=trace_ids, process_id=agent.process_id, environment=agent.environment)
+    return dict(traces.values_list("trace_id", "id"))
+
+
+def _known(keys: list[Key]) -> set[Key]:
+    """Those of the spans that are there."""
+    if not keys:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN, [[trace for trace, _ in keys], [span for _, span in keys]])
+        return set(cursor.fetchall())
+
+
+_days_made: set[dt.date] = set()
+
+
+def _ensure_partition(now: dt.datetime) -> None:
+    """That of today, asked for once a day and process; without it the default one takes what comes."""
+    day = now.astimezone(dt.UTC).date()
+    if day in _days_made:
+        return
+    try:
+        make_partition(day)
+    except DatabaseError as error:
+        log.warning("telemetry.partition_failed", day=str(day), error=str(error))
+        return
+    _days_made.clear()
+    _days_made.add(day)
