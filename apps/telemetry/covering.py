@@ -42,7 +42,7 @@ _SECRET_NAME = re.compile(
     r"token)$",
     re.IGNORECASE,
 )
-# What gives itself away wherever it stands.
+# What gives itself away wherever it stands. All of these are looked for in JSON, and end where a text in it does.
 _SECRET_TEXT = re.compile(
     r"\b[Bb]earer\s+[A-Za-z0-9._~+/=-]{16,}"
     r"|\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{20,}"
@@ -50,18 +50,18 @@ _SECRET_TEXT = re.compile(
     r"|\b(?:ghp|gho|ghs|ghr|github_pat|glpat|xox[abprs])[-_][A-Za-z0-9_-]{16,}"
     r"|\bAKIA[0-9A-Z]{16}\b"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
+    r'|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-"]*(?:-----END [A-Z ]*PRIVATE KEY-----)?'
 )
-# A member of a JSON document within the text, also of one that is itself written within another.
-_SECRET_MEMBER = re.compile(
-    r'(\\*"(?:password|passwd|secret|client_secret|api_?key|access_token|refresh_token|authorization|private_key)\\*"'
-    r'\s*:\s*\\*")(?:[^"\\]|\\[^"])+',
-    re.IGNORECASE,
-)
-# One of these is in every text that the above find; looking for them first is many times as fast.
-_SIGNS = re.compile(
-    r"earer |[spr]k[-_]|mca_|gh[posr]_|github_pat|glpat|xox[abprs]-|AKIA|eyJ|PRIVATE KEY"
-    r'|"(?i:passw|secret|client_secret|api_?key|access_token|refresh_token|authorization|private_key)'
+_MEMBERS = "(?:password|passwd|secret|client_secret|api_?key|access_token|refresh_token|authorization|private_key)"
+# A member of the document, and one of a document that is a text in it.
+_SECRET_MEMBER = re.compile(rf'("{_MEMBERS}"\s*:\s*")(?:[^"\\]|\\.)+', re.IGNORECASE)
+_SECRET_WITHIN = re.compile(rf'(\\+"{_MEMBERS}\\+"\s*:\s*\\+")(?:[^"\\]|\\[^"])+', re.IGNORECASE)
+# One of these is in every text that the above find, in small letters. Asking for each is ten times as fast as one
+# expression for all.
+_SIGNS = (
+    *("earer ", "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "mca_", "ghp_", "gho_", "ghs_", "ghr_", "github_pat", "glpat"),
+    *("xox", "akia", "eyj", "private", "passw", "secret", "api_key", "apikey", "access_token", "refresh_token"),
+    "authorization",
 )
 _ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
@@ -112,7 +112,9 @@ class _Cover:
             payload["links"] = [self._link(link) for link in told.links[:MOST_EVENTS]]
         if told.status_message:
             payload["status_message"] = self._hidden(told.status_message)
-        return Covered(_ENCODE(shown), _ENCODE(payload) if payload else "", self.is_cut, self.is_masked)
+        open_text = self._without_secrets(_ENCODE(shown))
+        payload_text = self._without_secrets(_ENCODE(payload)) if payload else ""
+        return Covered(open_text, payload_text, self.is_cut, self.is_masked)
 
     def _attributes(self, attributes: Attributes) -> tuple[Attributes, Attributes]:
         shown: Attributes = {}
@@ -126,40 +128,42 @@ class _Cover:
                 self.is_masked = True
                 shown[name] = MASKED
             elif place is OPEN and _is_plain(value):
-                shown[name] = self._without_secrets(value) if isinstance(value, str) else value
+                shown[name] = value
             else:
                 hidden[name[:OPEN_LENGTH]] = self._hidden(value)
         return shown, hidden
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._cut(self._without_secrets(value[: 2 * PAYLOAD_LENGTH]), len(value))
+            return self._cut(value)
         if isinstance(value, list | dict):
             text = _ENCODE(value)
-            plain = self._without_secrets(text[: 2 * PAYLOAD_LENGTH])
-            if plain is text and len(text) <= min(PAYLOAD_LENGTH, self.room):
-                self.room -= len(text)
-                return value
-            return self._cut(plain, len(text))
+            if len(text) > min(PAYLOAD_LENGTH, self.room):
+                return self._cut(text)
+            self.room -= len(text)
         return value
 
-    def _cut(self, text: str, whole: int) -> str:
+    def _cut(self, text: str) -> str:
         most = min(PAYLOAD_LENGTH, max(self.room, 0))
-        kept = text[:most]
-        self.room -= len(kept)
-        if len(kept) == len(text) and whole <= 2 * PAYLOAD_LENGTH:
+        self.room -= min(len(text), most)
+        if len(text) <= most:
             return text
         self.is_cut = True
-        return f"{kept} … truncated: {whole} characters"
+        return f"{text[:most]} … truncated: {len(text)} characters"
 
     def _without_secrets(self, text: str) -> str:
-        if not _SIGNS.search(text):
+        """The JSON with each secret exchanged for a mark; it stays JSON."""
+        small = text.lower()
+        for sign in _SIGNS:
+            if sign in small:
+                break
+        else:
             return text
-        plain = _SECRET_MEMBER.sub(rf"\1{MASKED}", _SECRET_TEXT.sub(MASKED, text))
-        if plain != text:
-            self.is_masked = True
-            return plain
-        return text
+        plain = _SECRET_TEXT.sub(MASKED, text)
+        for members in (_SECRET_MEMBER, _SECRET_WITHIN):
+            plain = members.sub(rf"\1{MASKED}", plain)
+        self.is_masked = self.is_masked or plain != text
+        return plain
 
     def _events(self, events: list[Event]) -> list[dict[str, Any]]:
         self.is_cut = self.is_cut or len(events) > MOST_EVENTS

@@ -1,9 +1,8 @@
 """From what was told to what is stored: one row for each span. Pure."""
 
-import datetime as dt
 from typing import Any, NamedTuple
-from uuid import UUID
 
+from apps.core.tracing import number_of_span
 from apps.telemetry import dialects
 from apps.telemetry.covering import covered
 from apps.telemetry.models import Mark, ReportedKind, ReportedStatus
@@ -18,13 +17,16 @@ _STATUS = {1: ReportedStatus.OK, 2: ReportedStatus.ERROR}
 
 
 class Row(NamedTuple):
-    """The columns of `ReportedSpan`, in the order they are copied in; `trace_id` is exchanged for the trace's key."""
+    """The columns of `ReportedSpan`, in the order they are copied in; `trace_id` is exchanged for the trace's key.
 
-    trace_id: UUID
+    What is the same in all rows of a request is text already: written anew for each it would cost as much as the rest.
+    """
+
+    trace_id: bytes
     span_id: int
     parent_span_id: int | None
-    agent_id: UUID
-    received_at: dt.datetime
+    agent_id: str
+    received_at: str
     started_ns: int
     ended_ns: int
     kind: str
@@ -50,12 +52,11 @@ class Unusable(Exception):
     """A span that cannot be kept; says why, for the partial success."""
 
 
-def row_of(told: Told, *, agent_id: UUID, received_at: dt.datetime) -> Row:
+def row_of(told: Told, *, agent_id: str, received_at: str, received_ns: int) -> Row:
     """The row of one span. Raises Unusable."""
     trace_id, span_id = told.trace_id, told.span_id
     if len(trace_id) != TRACE_BYTES or trace_id == _NO_TRACE or len(span_id) != SPAN_BYTES or span_id == _NO_SPAN:
         raise Unusable("a trace id is 16 bytes and a span id 8, not all of them zero")
-    received_ns = int(received_at.timestamp() * 10**9)
     started, ended, is_ahead = _times(told, received_ns)
     attributes = told.attributes
     kind = dialects.kind_of(attributes, is_root=not told.parent_span_id)
@@ -63,8 +64,8 @@ def row_of(told: Told, *, agent_id: UUID, received_at: dt.datetime) -> Row:
     kept = covered(told, _extra(told))
     is_own_parent = told.parent_span_id == span_id
     return Row(
-        UUID(bytes=trace_id),
-        number_of(span_id),
+        trace_id,
+        number_of_span(span_id),
         None if is_own_parent else _parent(told.parent_span_id),
         agent_id,
         received_at,
@@ -93,16 +94,6 @@ def row_of(told: Told, *, agent_id: UUID, received_at: dt.datetime) -> Row:
     )
 
 
-def number_of(span_id: bytes) -> int:
-    """Eight bytes as PostgreSQL's bigint holds them."""
-    return int.from_bytes(span_id, "big", signed=True)
-
-
-def hex_of(number: int) -> str:
-    """The other way round, as people and headers write it."""
-    return (number & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(SPAN_BYTES, "big").hex()
-
-
 def clean(value: Any, most: int) -> str:
     """Text that PostgreSQL can hold, of at most so many characters; "" for what is no text."""
     if not isinstance(value, str) or not value:
@@ -125,7 +116,7 @@ def _times(told: Told, received_ns: int) -> tuple[int, int, bool]:
 
 
 def _parent(span_id: bytes) -> int | None:
-    return number_of(span_id) if len(span_id) == SPAN_BYTES and span_id != _NO_SPAN else None
+    return number_of_span(span_id) if len(span_id) == SPAN_BYTES and span_id != _NO_SPAN else None
 
 
 def _status(told: Told, kind: ReportedKind, error_type: str) -> ReportedStatus:

@@ -31,6 +31,8 @@ _KNOWN = f"""
     JOIN {ReportedSpan._meta.db_table} span ON span.trace = asked.trace AND span.span_id = asked.span_id
 """  # noqa: S608  our own names
 
+_KIND, _RECEIVED = Row._fields.index("kind"), Row._fields.index("received_at")
+
 Key = tuple[UUID, int]
 
 
@@ -51,13 +53,16 @@ def store_spans(*, agent: Agent, told: Iterable[Told]) -> Stored:
     return Stored(_store(agent, list(rows.values()), received_at), len(rejected), _words(rejected))
 
 
-def _rows(told: Iterable[Told], agent: Agent, received_at: dt.datetime) -> tuple[dict[Key, Row], list[str]]:
+def _rows(
+    told: Iterable[Told], agent: Agent, received_at: dt.datetime
+) -> tuple[dict[tuple[bytes, int], Row], list[str]]:
     """The rows by trace and span, and for each span that is none of them, why."""
-    rows: dict[Key, Row] = {}
+    rows: dict[tuple[bytes, int], Row] = {}
     rejected = []
+    agent_id, moment, received_ns = str(agent.id), received_at.isoformat(), int(received_at.timestamp() * 10**9)
     for one in told:
         try:
-            row = row_of(one, agent_id=agent.id, received_at=received_at)
+            row = row_of(one, agent_id=agent_id, received_at=moment, received_ns=received_ns)
         except Unusable as error:
             rejected.append(str(error))
             continue
@@ -85,25 +90,22 @@ def _store(agent: Agent, rows: list[Row], received_at: dt.datetime) -> int:
 
 
 def _copy(agent: Agent, rows: list[Row], received_at: dt.datetime) -> int:
-    keys, old = _keys_of(agent, sorted({row.trace_id for row in rows}), received_at)
-    known = _known([(keys[row.trace_id], row.span_id) for row in rows if row.trace_id in old])
-    fresh = (
-        [(keys[row.trace_id], *row[1:]) for row in rows]
-        if not known
-        else [(keys[row.trace_id], *row[1:]) for row in rows if (keys[row.trace_id], row.span_id) not in known]
-    )
-    if not fresh:
-        return 0
-    kind = Row._fields.index("kind")
-    tools = [(row[0], row[1], received_at) for row in fresh if row[kind] == ReportedKind.TOOL]
+    traces = {row.trace_id: UUID(bytes=row.trace_id) for row in rows}
+    keys, old = _keys_of(agent, sorted(traces.values()), received_at)
+    known = _known([(keys[traces[row.trace_id]], row.span_id) for row in rows if traces[row.trace_id] in old])
+    told = {trace_id: str(keys[trace]) for trace_id, trace in traces.items()}
+    fresh = [
+        (told[row.trace_id], *row[1:])
+        for row in rows
+        if not known or (keys[traces[row.trace_id]], row.span_id) not in known
+    ]
+    tools = [(row[0], row[1], row[_RECEIVED]) for row in fresh if row[_KIND] == ReportedKind.TOOL]
     with connection.cursor() as cursor:
-        with cursor.copy(_COPY_SPANS) as copy:
-            for row in fresh:
-                copy.write_row(row)
-        if tools:
-            with cursor.copy(_COPY_TOOLS) as copy:
-                for tool in tools:
-                    copy.write_row(tool)
+        for statement, lines in ((_COPY_SPANS, fresh), (_COPY_TOOLS, tools)):
+            if lines:
+                with cursor.copy(statement) as copy:
+                    for line in lines:
+                        copy.write_row(line)
     return len(fresh)
 
 
