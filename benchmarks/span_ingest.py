@@ -10,11 +10,13 @@ Exits with 1 when a span that was acknowledged is not there once, or a figure mi
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -63,31 +65,46 @@ def run(directory: Path, *, span_count: int, client_count: int) -> int:
         send_spans(console.port, token, client_count=client_count, request_count=WARM_UP_REQUESTS)
         batches = _batches(database)
         before = web_memory(console.port)
-        sent, plain = [], []
+        sent, plain, spent = [], [], [0.0, 0.0]
+        sides = ((b"wsgi", str(console.port).encode()), (b"postgres", str(directory).encode()))
         for turn in range(TURNS):
             requests = span_count // SPANS // TURNS
+            began = [processor_seconds(*words) for words in sides]
             sent.append(send_spans(console.port, token, client_count=client_count, request_count=requests))
+            spent = [
+                now + processor_seconds(*words) - then for now, words, then in zip(spent, sides, began, strict=True)
+            ]
             plain.append(plain_copy(database, batches))
             say(f"turn {turn + 1}: {sent[-1].per_second:,.0f} spans/s, plain COPY {plain[-1]:,.0f} rows/s")
         after = web_memory(console.port)
         acknowledged = sum(each.span_count for each in sent) + WARM_UP_REQUESTS * SPANS
         there = database.scalar(f"SELECT count(*) FROM {TABLE}")
         tools = database.scalar(f"SELECT count(*) FROM {TABLE} WHERE kind = 'tool'")
-    return _told(sent, plain, acknowledged, there, tools, before, after)
+    return _told(sent, plain, spent, acknowledged, there, tools, before, after)
 
 
 def _told(
-    sent: list[Sent], plain: list[float], acknowledged: int, there: int, tools: int, before: int, after: int
+    sent: list[Sent],
+    plain: list[float],
+    spent: list[float],
+    acknowledged: int,
+    there: int,
+    tools: int,
+    before: int,
+    after: int,
 ) -> int:
     seconds = sum(each.seconds for each in sent)
     per_second = sum(each.span_count for each in sent) / seconds
     copied = sum(plain) / len(plain)
+    web, postgres = (each / sum(one.span_count for one in sent) * 10**6 for each in spent)
     latencies = sorted(latency for each in sent for latency in each.latencies)
     p50, p99 = latencies[len(latencies) // 2] * 1000, latencies[len(latencies) * 99 // 100] * 1000
+    busy = sum(each.busy_count for each in sent)
     say(
-        f"\n{per_second:,.0f} spans/s of {len(Body()) // SPANS} bytes, {SPANS} to a request; a request took {p50:.0f} ms "
-        f"(p50), {p99:.0f} ms (p99); {sum(each.busy_count for each in sent)} were asked to come again"
+        f"\n{per_second:,.0f} spans/s of {len(Body()) // SPANS} bytes, {SPANS} to a request"
+        f"\na request took {p50:.0f} ms (p50), {p99:.0f} ms (p99); {busy} were asked to come again"
         f"\nplain COPY of the same rows in the same batches: {copied:,.0f} rows/s; ratio {per_second / copied:.2f}"
+        f"\nprocessor time of a span: web {web:.0f} µs, PostgreSQL {postgres:.0f} µs"
         f"\n{acknowledged:,} spans acknowledged, {there:,} there, {tools:,} of them tools"
         f"\nweb processes: {before >> 20} MiB before, {after >> 20} MiB after"
     )
@@ -147,26 +164,43 @@ def _renewed(batch: bytes, number: int) -> bytes:
 
 def web_memory(port: int) -> int:
     """Resident bytes of the web server and its processes."""
-    parents, sizes, web = {}, {}, set()
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line)
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        pid = int(process.name)
-        parents[pid] = int(status["PPid"])
-        sizes[pid] = int(status.get("VmRSS", "0").split()[0]) * 1024
-        if b"wsgi" in words and str(port).encode() in words:
-            web.add(pid)
-    grown = True
-    while grown:
-        below = {pid for pid, parent in parents.items() if parent in web} - web
-        web |= below
-        grown = bool(below)
-    return sum(sizes[pid] for pid in web)
+    return sum(each.size for each in _tree(b"wsgi", str(port).encode()))
+
+
+def processor_seconds(*words: bytes) -> float:
+    """What the processes of which one has these words in its command line have spent, ended ones included."""
+    return sum(each.seconds for each in _tree(*words))
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    pid: int
+    parent: int
+    size: int
+    seconds: float
+    command: bytes
+
+
+def _tree(*words: bytes) -> list[_Process]:
+    """The processes that have all these words in their command line, and all below them."""
+    everything = [found for each in Path("/proc").iterdir() if each.name.isdigit() and (found := _process(each))]
+    tree = {each.pid: each for each in everything if all(word in each.command for word in words)}
+    while below := {each.pid: each for each in everything if each.parent in tree and each.pid not in tree}:
+        tree |= below
+    return list(tree.values())
+
+
+def _process(directory: Path) -> _Process | None:
+    """What /proc says of a process; None when it has ended."""
+    try:
+        # the name in parentheses may hold anything
+        fields = (directory / "stat").read_text().rpartition(")")[2].split()
+        command = (directory / "cmdline").read_bytes()
+    except OSError:
+        return None
+    ticks = sum(int(field) for field in fields[11:15])
+    size = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    return _Process(int(directory.name), int(fields[1]), size, ticks / os.sysconf("SC_CLK_TCK"), command)
 
 
 if __name__ == "__main__":

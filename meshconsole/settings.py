@@ -248,6 +248,7 @@ CELERY_BEAT_SCHEDULE = {
     "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
     "time-out-runs": _job("runs.tasks.time_out_runs", 5),
     "heartbeat": _job("core.tasks.beat_heart", 5),
+    "find-ungoverned-actions": _job("telemetry.tasks.find_ungoverned_actions", 10),
     "make-partitions": _job("telemetry.tasks.make_partitions", 3600),
     "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
     "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),

@@ -1,5 +1,6 @@
 """Identifiers."""
 
+import datetime as dt
 import os
 import time
 import uuid
@@ -15,6 +16,11 @@ def uuid7() -> uuid.UUID:
     fraction = rest * 4096 // 1_000_000
     random = int.from_bytes(os.urandom(8), "big") & (1 << 62) - 1
     return uuid.UUID(int=(milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random)
+
+
+def least_uuid7(moment: dt.datetime) -> uuid.UUID:
+    """The least id that is made from that moment on: tables keyed by such ids are searched by time with it."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def parse_uuid(text: str) -> uuid.UUID | None:

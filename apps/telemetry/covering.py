@@ -42,10 +42,10 @@ _SECRET_NAME = re.compile(
     r"token)$",
     re.IGNORECASE,
 )
-# What gives itself away wherever it stands. All of these are looked for in JSON, and end where a text in it does.
+# What gives itself away wherever it stands; in JSON it ends where its text does.
 _SECRET_TEXT = re.compile(
     r"\b[Bb]earer\s+[A-Za-z0-9._~+/=-]{16,}"
-    r"|\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{20,}"
+    r"|\b(?:sk|rk)[-_][A-Za-z0-9_-]{20,}"
     r"|\bmca_[A-Za-z0-9:_-]{20,}"
     r"|\b(?:ghp|gho|ghs|ghr|github_pat|glpat|xox[abprs])[-_][A-Za-z0-9_-]{16,}"
     r"|\bAKIA[0-9A-Z]{16}\b"
@@ -53,16 +53,32 @@ _SECRET_TEXT = re.compile(
     r'|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-"]*(?:-----END [A-Z ]*PRIVATE KEY-----)?'
 )
 _MEMBERS = "(?:password|passwd|secret|client_secret|api_?key|access_token|refresh_token|authorization|private_key)"
-# A member of the document, and one of a document that is a text in it.
+# A member of a JSON document within the text, and one of a document that is itself a text in it.
 _SECRET_MEMBER = re.compile(rf'("{_MEMBERS}"\s*:\s*")(?:[^"\\]|\\.)+', re.IGNORECASE)
 _SECRET_WITHIN = re.compile(rf'(\\+"{_MEMBERS}\\+"\s*:\s*\\+")(?:[^"\\]|\\[^"])+', re.IGNORECASE)
-# One of these is in every text that the above find, in small letters. Asking for each is ten times as fast as one
-# expression for all.
+# One of these is in every text that the above find, in small letters. Asking for each is faster than one expression for
+# all, and is still a sixth of what a span costs.
 _SIGNS = (
-    *("earer ", "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "mca_", "ghp_", "gho_", "ghs_", "ghr_", "github_pat", "glpat"),
-    *("xox", "akia", "eyj", "private", "passw", "secret", "api_key", "apikey", "access_token", "refresh_token"),
-    "authorization",
+    *(
+        "earer ",
+        "sk-",
+        "sk_",
+        "rk-",
+        "rk_",
+        "mca_",
+        "ghp_",
+        "gho_",
+        "ghs_",
+        "ghr_",
+        "github_pat",
+        "glpat",
+        "xox",
+        "akia",
+    ),
+    *("eyj", "private", "passw", "secret", "api_key", "apikey", "access_token", "refresh_token", "authorization"),
 )
+# Too short for any of them.
+SHORTEST_SECRET = 16
 _ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 OPEN, PAYLOAD, SECRET = "open", "payload", "secret"
@@ -112,9 +128,7 @@ class _Cover:
             payload["links"] = [self._link(link) for link in told.links[:MOST_EVENTS]]
         if told.status_message:
             payload["status_message"] = self._hidden(told.status_message)
-        open_text = self._without_secrets(_ENCODE(shown))
-        payload_text = self._without_secrets(_ENCODE(payload)) if payload else ""
-        return Covered(open_text, payload_text, self.is_cut, self.is_masked)
+        return Covered(_ENCODE(shown), _ENCODE(payload) if payload else "", self.is_cut, self.is_masked)
 
     def _attributes(self, attributes: Attributes) -> tuple[Attributes, Attributes]:
         shown: Attributes = {}
@@ -128,19 +142,21 @@ class _Cover:
                 self.is_masked = True
                 shown[name] = MASKED
             elif place is OPEN and _is_plain(value):
-                shown[name] = value
+                shown[name] = self._without_secrets(value) if isinstance(value, str) else value
             else:
                 hidden[name[:OPEN_LENGTH]] = self._hidden(value)
         return shown, hidden
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._cut(value)
+            return self._cut(self._without_secrets(value))
         if isinstance(value, list | dict):
             text = _ENCODE(value)
-            if len(text) > min(PAYLOAD_LENGTH, self.room):
-                return self._cut(text)
-            self.room -= len(text)
+            plain = self._without_secrets(text)
+            if plain is text and len(text) <= min(PAYLOAD_LENGTH, self.room):
+                self.room -= len(text)
+                return value
+            return self._cut(plain)
         return value
 
     def _cut(self, text: str) -> str:
@@ -152,7 +168,8 @@ class _Cover:
         return f"{text[:most]} … truncated: {len(text)} characters"
 
     def _without_secrets(self, text: str) -> str:
-        """The JSON with each secret exchanged for a mark; it stays JSON."""
+        if len(text) < SHORTEST_SECRET:
+            return text
         small = text.lower()
         for sign in _SIGNS:
             if sign in small:
@@ -162,7 +179,9 @@ class _Cover:
         plain = _SECRET_TEXT.sub(MASKED, text)
         for members in (_SECRET_MEMBER, _SECRET_WITHIN):
             plain = members.sub(rf"\1{MASKED}", plain)
-        self.is_masked = self.is_masked or plain != text
+        if plain == text:
+            return text
+        self.is_masked = True
         return plain
 
     def _events(self, events: list[Event]) -> list[dict[str, Any]]:

@@ -78,6 +78,20 @@ TOOL_RESULT = (
 AGENT_NAME = ("gen_ai.agent.name", "agent.name", "agent_name", "ai.telemetry.functionId", "traceloop.entity.name")
 ERROR_TYPE = ("error.type", "exception.type")
 
+_COLUMNS = {
+    "model": MODEL,
+    "provider": PROVIDER,
+    "input_tokens": INPUT_TOKENS,
+    "output_tokens": OUTPUT_TOKENS,
+    "cached_tokens": CACHED_TOKENS,
+    "reasoning_tokens": REASONING_TOKENS,
+    "tool_name": TOOL_NAME,
+    "tool_call_ref": TOOL_CALL_REF,
+    "agent_name": AGENT_NAME,
+    "error_type": ERROR_TYPE,
+}
+_PLACES = {name: (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
+
 _OPERATION = "gen_ai.operation.name"
 _OPENINFERENCE = "openinference.span.kind"
 _TRACELOOP = "traceloop.span.kind"
@@ -164,6 +178,20 @@ def first(attributes: Attributes, names: tuple[str, ...]) -> Any:
     return None
 
 
+def columns_of(attributes: Attributes) -> dict[str, Any]:
+    """What is told for each column, under the best of its names. One pass over what is there: asking for every name
+    there might be takes longer than all else that is done to a span.
+    """
+    found: dict[str, Any] = {}
+    ranks: dict[str, int] = {}
+    for name in attributes:
+        place = _PLACES.get(name)
+        if place is not None and place[1] < ranks.get(place[0], len(_PLACES)):
+            ranks[place[0]] = place[1]
+            found[place[0]] = attributes[name]
+    return found
+
+
 def kind_of(attributes: Attributes, *, is_root: bool) -> ReportedKind:
     """What kind of step it is. Spans of frameworks alone that nobody gave a kind are `other`; the root of a chain is
     the turn of its agent.
@@ -196,9 +224,10 @@ def _said(attributes: Attributes) -> ReportedKind | None:
     return None
 
 
-def tokens(attributes: Attributes, names: tuple[str, ...]) -> int | None:
+def tokens(value: Any) -> int | None:
     """How many tokens; None when nobody said, which is not none."""
-    value = first(attributes, names)
+    if value is None:
+        return None
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:18])
     if isinstance(value, float) and value == value // 1:
@@ -207,9 +236,8 @@ def tokens(attributes: Attributes, names: tuple[str, ...]) -> int | None:
     return value if is_count else None
 
 
-def tool_name(attributes: Attributes, span_name: str, kind: ReportedKind) -> str:
-    """The tool's own name; a span of the early conventions has it in its name alone."""
-    named = first(attributes, TOOL_NAME)
+def tool_name(named: Any, attributes: Attributes, span_name: str, kind: ReportedKind) -> str:
+    """The tool's own name as it is `named`; a span of the early conventions has it in its name alone."""
     if isinstance(named, str) and named:
         return named
     if kind is not ReportedKind.TOOL:

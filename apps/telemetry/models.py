@@ -111,6 +111,31 @@ class ToolReport(models.Model):
         return f"{self.trace} {self.span_id}"
 
 
+class GovernedExecution(models.Model):
+    """A reported tool execution and the enforced call behind it: because the call came from within it, or, where no
+    trace context says so, because it is the same tool of the same agent at the same time.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    trace = models.UUIDField()
+    span_id = models.BigIntegerField()
+    tool_call_id = models.UUIDField()
+    by_likeness = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["trace", "span_id"], name="governed_execution_once"),
+            # a likeness is no proof: one call explains one execution
+            models.UniqueConstraint(
+                fields=["tool_call_id"], name="one_likeness_per_call", condition=models.Q(by_likeness=True)
+            ),
+        ]
+        indexes = [models.Index(fields=["tool_call_id"], name="governed_by_call")]
+
+    def __str__(self) -> str:
+        return f"{self.trace} {self.span_id}"
+
+
 class UngovernedAction(models.Model):
     """An agent says that it executed a tool, and no enforced call is behind it. One for each agent and tool until a
     person acknowledges it; the next execution after that opens another.

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from apps.core import clock
+from apps.core.ids import least_uuid7
 from apps.telemetry.models import ReportedSpan
 
 TABLE = ReportedSpan._meta.db_table
@@ -50,8 +51,7 @@ def make_partition(day: dt.date) -> str | None:
 
 def first_key(day: dt.date) -> UUID:
     """The least key that is made on that day (UTC)."""
-    milliseconds = int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp() * 1000)
-    return UUID(int=milliseconds << 80)
+    return least_uuid7(dt.datetime.combine(day, dt.time(), dt.UTC))
 
 
 def partition_names() -> list[str]:

@@ -59,8 +59,9 @@ def row_of(told: Told, *, agent_id: str, received_at: str, received_ns: int) -> 
         raise Unusable("a trace id is 16 bytes and a span id 8, not all of them zero")
     started, ended, is_ahead = _times(told, received_ns)
     attributes = told.attributes
+    said = dialects.columns_of(attributes)
     kind = dialects.kind_of(attributes, is_root=not told.parent_span_id)
-    error_type = _error_type(told)
+    error_type = str(said.get("error_type") or _exception_in(told.events) or "")
     kept = covered(told, _extra(told))
     is_own_parent = told.parent_span_id == span_id
     return Row(
@@ -79,16 +80,16 @@ def row_of(told: Told, *, agent_id: str, received_at: str, received_ns: int) -> 
         + is_own_parent * Mark.OWN_PARENT,
         clean(told.name, 200),
         clean(told.resource.get("service.name"), 120),
-        clean(dialects.first(attributes, dialects.AGENT_NAME), 120),
+        clean(said.get("agent_name"), 120),
         clean(error_type, 120),
-        clean(dialects.first(attributes, dialects.PROVIDER), 60),
-        clean(dialects.first(attributes, dialects.MODEL), 120),
-        dialects.tokens(attributes, dialects.INPUT_TOKENS),
-        dialects.tokens(attributes, dialects.OUTPUT_TOKENS),
-        dialects.tokens(attributes, dialects.CACHED_TOKENS),
-        dialects.tokens(attributes, dialects.REASONING_TOKENS),
-        clean(dialects.tool_name(attributes, told.name, kind), 120),
-        clean(dialects.first(attributes, dialects.TOOL_CALL_REF), 120),
+        clean(said.get("provider"), 60),
+        clean(said.get("model"), 120),
+        dialects.tokens(said.get("input_tokens")),
+        dialects.tokens(said.get("output_tokens")),
+        dialects.tokens(said.get("cached_tokens")),
+        dialects.tokens(said.get("reasoning_tokens")),
+        clean(dialects.tool_name(said.get("tool_name"), attributes, told.name, kind), 120),
+        clean(said.get("tool_call_ref"), 120),
         kept.open,
         kept.payload,
     )
@@ -125,11 +126,6 @@ def _status(told: Told, kind: ReportedKind, error_type: str) -> ReportedStatus:
     if status is not ReportedStatus.ERROR and kind is ReportedKind.TOOL and dialects.failed_by_result(told.attributes):
         return ReportedStatus.ERROR
     return ReportedStatus.ERROR if status is ReportedStatus.UNSET and error_type else status
-
-
-def _error_type(told: Told) -> str:
-    named = dialects.first(told.attributes, dialects.ERROR_TYPE) or _exception_in(told.events)
-    return str(named) if named else ""
 
 
 def _exception_in(events: list[Event]) -> Any:
