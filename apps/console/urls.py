@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("apps.approvals.urls")),
     path("", include("apps.gateway.urls")),
     path("", include("apps.runs.urls")),
+    path("", include("apps.telemetry.urls")),
     path("", include("apps.notifications.urls")),
     path("agents/", lists.agents, name="agents"),
     path("audit/", lists.audit_log, name="audit"),

@@ -15,6 +15,7 @@ from apps.halts.services.drills import DRILL
 from apps.notifications import services
 from apps.notifications.models import NewsKind
 from apps.runs.events import RunExtended, RunTimedOut
+from apps.telemetry.events import UngovernedActionAcknowledged, UngovernedActionFound
 
 USED_UP = 100
 
@@ -46,6 +47,15 @@ def close_overtime(event: dict[str, Any]) -> None:
 
 def _overtime(run_id: str) -> str:
     return f"overtime:{run_id}:"
+
+
+def note_ungoverned(event: dict[str, Any]) -> None:
+    action_id = event["action_id"]
+    services.note(kind=NewsKind.UNGOVERNED, key=f"ungoverned:{action_id}", data={"action": action_id})
+
+
+def close_ungoverned(event: dict[str, Any]) -> None:
+    services.close_news(f"ungoverned:{event['action_id']}")
 
 
 def note_outage(event: dict[str, Any]) -> None:
@@ -110,6 +120,8 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     RunReleased: [close_held_run],
     RunTimedOut: [note_overtime],
     RunExtended: [close_overtime],
+    UngovernedActionFound: [note_ungoverned],
+    UngovernedActionAcknowledged: [close_ungoverned],
     BreakerOpened: [note_outage],
     BreakerRecovered: [note_return],
     HaltPlaced: [note_placed],

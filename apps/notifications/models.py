@@ -48,6 +48,7 @@ class NewsKind(models.TextChoices):
     BACK = "back", "A system answers again"
     HALTED = "halted", "A halt was placed"
     OVERTIME = "overtime", "A run is out of time"
+    UNGOVERNED = "ungoverned", "An agent acted outside the mesh"
     LIFTED = "lifted", "A halt was lifted, or its time ran out"
     TEST = "test", "Test message"
     FAILED = "failed", "A message was given up"

@@ -35,6 +35,7 @@ CHOICES = (
     NewsKind.STALE,
     NewsKind.HELD,
     NewsKind.OVERTIME,
+    NewsKind.UNGOVERNED,
     NewsKind.BUDGET,
     NewsKind.SPENT,
     NewsKind.DOWN,

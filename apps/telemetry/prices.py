@@ -157,6 +157,12 @@ def set_model_price(
     return price
 
 
+def amount_of(micro: int) -> str:
+    """Millionths as an amount of the unit: at least two decimals, and no more than it takes."""
+    whole, rest = divmod(micro, MILLION)
+    return f"{whole}.{f'{rest:06}'.rstrip('0'):0<2}"
+
+
 def _micro(text: str, pointer: str) -> int:
     """An amount of the currency's unit as millionths of it, exactly."""
     try:

@@ -7,13 +7,13 @@ run, or long after, are found like any other. Payload is not among what is read 
 import datetime as dt
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from apps.core.errors import Invalid
 from apps.core.tracing import hex_of_span, number_of_span
@@ -122,13 +122,18 @@ def traces_of(run: Run) -> list[UUID]:
     return sorted(traces.values_list("id", flat=True))
 
 
-def runs_of_trace(trace: Trace) -> "QuerySet[Run]":
-    """The runs of the trace's process that it belongs to, newest first."""
-    calls = ToolCall.objects.filter(
-        trace_id=trace.trace_id, process_id=trace.process_id, environment=trace.environment
-    ).order_by()
-    runs = Run.objects.filter(process_id=trace.process_id, environment=trace.environment)
-    return runs.filter(Q(id__in=calls.values("run_id")) | Q(trace_id=trace.trace_id)).order_by("-id")
+def runs_of_traces(process_id: UUID, environment: str, trace_ids: Collection[UUID]) -> dict[UUID, list[Run]]:
+    """The runs of the process that each of these traces (by its W3C id) belongs to, newest first."""
+    calls = ToolCall.objects.filter(trace_id__in=trace_ids, process_id=process_id, environment=environment).order_by()
+    pairs = set(calls.values_list("trace_id", "run_id").distinct())
+    runs = Run.objects.filter(process_id=process_id, environment=environment)
+    runs = runs.filter(Q(id__in={run for _, run in pairs}) | Q(trace_id__in=trace_ids)).order_by("-id")
+    found: dict[UUID, list[Run]] = {trace_id: [] for trace_id in trace_ids}
+    for run in runs:
+        for trace_id in trace_ids:
+            if run.trace_id == trace_id or (trace_id, run.id) in pairs:
+                found[trace_id].append(run)
+    return found
 
 
 def usage_of_run(run: Run) -> Usage:

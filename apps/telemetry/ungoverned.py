@@ -4,6 +4,8 @@ minute; listed until a person says what each was.
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
@@ -13,12 +15,15 @@ from apps.audit import services as audit
 from apps.core import clock, outbox
 from apps.core.actor import Actor, system_actor
 from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.tracing import hex_of_span
 from apps.registry.models import Agent
 from apps.registry.permissions import OPERATE
 from apps.registry.queries import processes_visible_to, require
+from apps.runs.models import Run
 from apps.telemetry.events import UngovernedActionAcknowledged, UngovernedActionFound
 from apps.telemetry.matching import Execution, executions_of, match
-from apps.telemetry.models import GovernedExecution, ToolReport, UngovernedAction, UngovernedExecution
+from apps.telemetry.models import GovernedExecution, ToolReport, Trace, UngovernedAction, UngovernedExecution
+from apps.telemetry.queries import runs_of_traces
 
 FINDER = system_actor("ungoverned-actions")
 # What is behind an execution may be told a moment after it. With the job's own ten seconds that stays within a minute.
@@ -41,6 +46,31 @@ def action_for(actor: Actor, action_id: UUID) -> UngovernedAction:
     if action is None:
         raise NotFound("ungoverned.not_found", "There is no such action.")
     return action
+
+
+@dataclass(frozen=True, slots=True)
+class ShownExecution:
+    """One execution by the ids its agent knows it by, and the runs its trace belongs to, newest first."""
+
+    at: dt.datetime
+    trace_id: str
+    span_id: str
+    runs: list[Run]
+
+
+def shown_executions(action: UngovernedAction, executions: Sequence[UngovernedExecution]) -> list[ShownExecution]:
+    """These executions of one action, whose runs whoever sees the action sees too. Three queries for any number."""
+    traces = {one.id: one.trace_id for one in Trace.objects.filter(id__in={one.trace for one in executions})}
+    runs = runs_of_traces(action.process_id, action.environment, set(traces.values()))
+    return [
+        ShownExecution(
+            one.at,
+            traces[one.trace].hex if one.trace in traces else "",
+            hex_of_span(one.span_id),
+            runs.get(traces[one.trace], []) if one.trace in traces else [],
+        )
+        for one in executions
+    ]
 
 
 def acknowledge_ungoverned_action(
@@ -133,11 +163,6 @@ def _note(agent_id: UUID, tool_name: str, executions: list[Execution]) -> None:
     if is_new:
         _record(FINDER, "ungoverned.found", action)
         outbox.add(UngovernedActionFound(action_id=str(action.id)))
-
-
-def executions_in(action: UngovernedAction) -> "QuerySet[UngovernedExecution]":
-    """What it counts."""
-    return UngovernedExecution.objects.filter(action=action)
 
 
 def _record(actor: Actor, code: str, action: UngovernedAction, *, reason: str = "") -> None:

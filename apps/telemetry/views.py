@@ -11,13 +11,14 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.core.errors import BadRequest, Exhausted, MeshError, Unavailable
 from apps.core.rest import NO_DATABASE
 from apps.registry.models import Agent
-from apps.registry.requests import agent_of
+from apps.registry.requests import agent_of, agents_only
 from apps.telemetry import answers
 from apps.telemetry.otlp import JSON, PROTOBUF, UnsupportedMedia, inflated, told_in, too_large
 from apps.telemetry.storing import Stored, store_spans
@@ -55,8 +56,11 @@ def traces(request: HttpRequest) -> HttpResponse:
 
 def _agent(request: HttpRequest) -> Agent:
     """The same who may ask for tool calls, by the same proof."""
-    authenticators = APIView().get_authenticators()
-    return agent_of(Request(request, authenticators=authenticators)).agent
+    try:
+        return agent_of(Request(request, authenticators=APIView().get_authenticators())).agent
+    except APIException:
+        # a person's session without the form's token: no agent, whatever else
+        raise agents_only() from None
 
 
 def _take(request: HttpRequest, agent: Agent, content_type: str) -> Stored:

@@ -12,7 +12,7 @@ from apps.core.tracing import read_traceparent
 from apps.runs.models import Run
 from apps.telemetry.models import Trace
 from apps.telemetry.prices import Cost, set_model_price
-from apps.telemetry.queries import SpanRow, runs_of_trace, spans_of_run, usage_of_run, without_cycles
+from apps.telemetry.queries import SpanRow, runs_of_traces, spans_of_run, usage_of_run, without_cycles
 from apps.telemetry.ungoverned import find_ungoverned_actions
 from tests.conftest import Robot, robot_named
 from tests.telemetry.exporting import span, tell, tool_span
@@ -61,7 +61,8 @@ def test_spans_before_their_run_exists_are_in_it_when_it_does(writer: Robot) -> 
     assert {str(row.call_id) for row in enforced} == {call_id}
     assert reported["execute_tool issue_credit_memo"].parent == reported["turn"].id
     assert [row.started_ns for row in rows] == sorted(row.started_ns for row in rows)
-    assert list(runs_of_trace(Trace.objects.get())) == [run]
+    trace = Trace.objects.get()
+    assert runs_of_traces(run.process_id, run.environment, {trace.trace_id}) == {trace.trace_id: [run]}
 
 
 def test_a_run_opened_in_a_trace_has_its_spans_without_a_call(writer: Robot) -> None:
