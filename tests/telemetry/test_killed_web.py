@@ -20,7 +20,7 @@ SPANS_OF_TRACE, TRACES = 20, 10
 MOST_SECONDS = 120.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveConsole]:
     """A database and a web server: nothing else takes part."""
     console = LiveConsole(tmp_path_factory.mktemp("spans"))
@@ -67,11 +67,25 @@ class Exporter:
         pytest.fail("spans were not acknowledged in time")
 
 
+def _headers(console: LiveConsole) -> dict[str, str]:
+    with console.agent("o2c-triage") as agent:
+        return {"Authorization": agent.headers["Authorization"], "Content-Type": PROTOBUF}
+
+
+def test_a_body_in_chunks_reaches_the_door_whole(web: LiveConsole) -> None:
+    """Exporters in JavaScript send no length."""
+    body = protobuf(*[span("step", trace="ab" * 16) for _ in range(500)])
+    chunks = (body[at : at + 10_000] for at in range(0, len(body), 10_000))
+    answer = httpx.post(f"{web.url}/v1/traces", content=chunks, headers=_headers(web), timeout=30)
+    assert (answer.status_code, answer.content) == (200, b"")
+    with psycopg.connect(web.environment["DATABASE_URL"]) as link:
+        assert link.execute("SELECT count(*) FROM telemetry_reportedspan").fetchone() == (500,)
+        link.execute("TRUNCATE telemetry_reportedspan, telemetry_toolreport")
+
+
 def test_kills_in_the_middle_of_requests_lose_nothing_and_double_nothing(web: LiveConsole) -> None:
-    with web.agent("o2c-triage") as agent:
-        headers = {"Authorization": agent.headers["Authorization"], "Content-Type": PROTOBUF}
     over, moments = threading.Event(), random.Random(7)
-    exporters = [Exporter(web, headers, over) for _ in range(CLIENTS)]
+    exporters = [Exporter(web, _headers(web), over) for _ in range(CLIENTS)]
     threads = [threading.Thread(target=exporter.work) for exporter in exporters]
     for thread in threads:
         thread.start()
