@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,15 +66,15 @@ def run(directory: Path, *, span_count: int, client_count: int) -> int:
         send_spans(console.port, token, client_count=client_count, request_count=WARM_UP_REQUESTS)
         batches = _batches(database)
         before = web_memory(console.port)
-        sent, plain, spent = [], [], [0.0, 0.0]
-        sides = ((b"wsgi", str(console.port).encode()), (b"postgres", str(directory).encode()))
+        sent, plain = [], []
+        spent = [0.0, 0.0]
+        postmaster = _postmaster(database)
         for turn in range(TURNS):
             requests = span_count // SPANS // TURNS
-            began = [processor_seconds(*words) for words in sides]
+            began = processor_seconds(console.port, postmaster)
             sent.append(send_spans(console.port, token, client_count=client_count, request_count=requests))
-            spent = [
-                now + processor_seconds(*words) - then for now, words, then in zip(spent, sides, began, strict=True)
-            ]
+            now = processor_seconds(console.port, postmaster)
+            spent = [so_far + then - before for so_far, before, then in zip(spent, began, now, strict=True)]
             plain.append(plain_copy(database, batches))
             say(f"turn {turn + 1}: {sent[-1].per_second:,.0f} spans/s, plain COPY {plain[-1]:,.0f} rows/s")
         after = web_memory(console.port)
@@ -164,12 +165,26 @@ def _renewed(batch: bytes, number: int) -> bytes:
 
 def web_memory(port: int) -> int:
     """Resident bytes of the web server and its processes."""
-    return sum(each.size for each in _tree(b"wsgi", str(port).encode()))
+    return sum(each.size for each in _web(port))
 
 
-def processor_seconds(*words: bytes) -> float:
-    """What the processes of which one has these words in its command line have spent, ended ones included."""
-    return sum(each.seconds for each in _tree(*words))
+def processor_seconds(port: int, postmaster: int) -> tuple[float, float]:
+    """What web server and PostgreSQL have spent, with all their processes, ended ones included."""
+    web, postgres = _web(port), _tree(lambda each: each.pid == postmaster)
+    return sum(each.seconds for each in web), sum(each.seconds for each in postgres)
+
+
+def _web(port: int) -> list[_Process]:
+    return _tree(lambda each: b"wsgi" in each.command and str(port).encode() in each.command)
+
+
+def _postmaster(database: Database) -> int:
+    """The process below which all sessions are."""
+    with psycopg.connect(database.address) as link:
+        process = _process(Path(f"/proc/{link.info.backend_pid}"))
+    if process is None:
+        raise Trouble("PostgreSQL's processes cannot be seen.")
+    return process.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +196,10 @@ class _Process:
     command: bytes
 
 
-def _tree(*words: bytes) -> list[_Process]:
-    """The processes that have all these words in their command line, and all below them."""
+def _tree(is_root: Callable[[_Process], bool]) -> list[_Process]:
+    """The processes of which that holds, and all below them."""
     everything = [found for each in Path("/proc").iterdir() if each.name.isdigit() and (found := _process(each))]
-    tree = {each.pid: each for each in everything if all(word in each.command for word in words)}
+    tree = {each.pid: each for each in everything if is_root(each)}
     while below := {each.pid: each for each in everything if each.parent in tree and each.pid not in tree}:
         tree |= below
     return list(tree.values())

@@ -123,11 +123,8 @@ def _attributes(pairs: Any) -> Attributes:
     found = {}
     for pair in pairs:
         value = pair.value
-        kind = value.WhichOneof("value")
-        if kind == "string_value":  # nearly all of them
-            found[pair.key] = value.string_value
-        else:
-            found[pair.key] = _value(value, kind, MAX_DEPTH)
+        # nearly all are texts, and only an empty one needs to be asked what it is
+        found[pair.key] = value.string_value or _value(value, value.WhichOneof("value"), MAX_DEPTH)
     return found
 
 

@@ -33,6 +33,12 @@ _KNOWN = f"""
 
 _KIND, _RECEIVED = Row._fields.index("kind"), Row._fields.index("received_at")
 
+_NEW_TRACES = f"""
+    INSERT INTO {Trace._meta.db_table} (process_id, environment, first_agent_id, first_seen_at, id, trace_id)
+    SELECT %s, %s, %s, %s, told.* FROM unnest(%s::uuid[], %s::uuid[]) AS told (id, trace_id)
+    ON CONFLICT DO NOTHING RETURNING trace_id, id
+"""  # noqa: S608  our own names
+
 Key = tuple[UUID, int]
 
 
@@ -113,33 +119,16 @@ def _keys_of(agent: Agent, trace_ids: list[UUID], received_at: dt.datetime) -> t
     """(the key of each trace, those of them that may have spans already). In one order, so that two requests with the
     same traces do not wait for each other.
     """
-    found = _find(agent, trace_ids)
-    missing = [trace_id for trace_id in trace_ids if trace_id not in found]
-    if not missing:
-        return found, set(found)
-    made = {trace_id: uuid7() for trace_id in missing}
-    Trace.objects.bulk_create(
-        [
-            Trace(
-                id=key,
-                trace_id=trace_id,
-                process_id=agent.process_id,
-                environment=agent.environment,
-                first_agent_id=agent.id,
-                first_seen_at=received_at,
-            )
-            for trace_id, key in made.items()
-        ],
-        ignore_conflicts=True,
-    )
-    # what another request made meanwhile has its key, and may have spans
-    found |= _find(agent, missing)
-    return found, {trace_id for trace_id, key in found.items() if made.get(trace_id) != key}
-
-
-def _find(agent: Agent, trace_ids: list[UUID]) -> dict[UUID, UUID]:
-    traces = Trace.objects.filter(trace_id__in=trace_ids, process_id=agent.process_id, environment=agent.environment)
-    return dict(traces.values_list("trace_id", "id"))
+    with connection.cursor() as cursor:
+        keys = [uuid7() for _ in trace_ids]
+        cursor.execute(_NEW_TRACES, [agent.process_id, agent.environment, agent.id, received_at, keys, trace_ids])
+        new: dict[UUID, UUID] = dict(cursor.fetchall())
+    old = [trace_id for trace_id in trace_ids if trace_id not in new]
+    if not old:
+        return new, set()
+    # those that were there, or that another request has just made
+    traces = Trace.objects.filter(trace_id__in=old, process_id=agent.process_id, environment=agent.environment)
+    return new | dict(traces.values_list("trace_id", "id")), set(old)
 
 
 def _known(keys: list[Key]) -> set[Key]:
