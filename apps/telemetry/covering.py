@@ -4,7 +4,8 @@ payload, and secrets nowhere. Everything is cut to a size, with a mark.
 
 import json
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from itertools import islice
 from typing import Any, NamedTuple
 
 from apps.telemetry.otlp import Attributes, Event, Link, Told
@@ -64,9 +65,27 @@ _SIGNS = (
 )
 # Too short for any of them.
 SHORTEST_SECRET = 16
-_ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+
+
+def _maker() -> Callable[[Any], str]:
+    """JSONEncoder makes the part of it that is written in C anew for each document, which takes as long as writing a
+    small one. So that part is made once, where this Python has it in the known form.
+    """
+    try:
+        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+        parts = make(None, str, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
+        is_known = "".join(parts({"a": [1, "é"]}, 0)) == _ENCODER.encode({"a": [1, "é"]})
+    except (AttributeError, TypeError):
+        is_known = False
+    return (lambda value: "".join(parts(value, 0))) if is_known else _ENCODER.encode
+
+
+_ENCODE = _maker()
 
 OPEN, PAYLOAD, SECRET = "open", "payload", "secret"
+# What a JSON document begins with.
+_BRACKETS = frozenset("{[")
 
 
 class Covered(NamedTuple):
@@ -78,12 +97,20 @@ class Covered(NamedTuple):
     is_masked: bool
 
 
-@lru_cache(maxsize=8192)
+# Where names belong that were met before; programs use few, but nothing keeps them from making up more.
+_places: dict[str, str] = {}
+MOST_PLACES = 8192
+
+
 def place_of(name: str) -> str:
     """Where an attribute of this name belongs, as far as its name says."""
     if _SECRET_NAME.search(name):
-        return SECRET
-    return PAYLOAD if _PAYLOAD.match(name) else OPEN
+        place = SECRET
+    else:
+        place = PAYLOAD if len(name) > OPEN_LENGTH or _PAYLOAD.match(name) else OPEN
+    if len(_places) < MOST_PLACES and len(name) <= OPEN_LENGTH:
+        _places[name] = place
+    return place
 
 
 def covered(told: Told, extra: Attributes) -> Covered:
@@ -118,12 +145,15 @@ class _Cover:
     def _attributes(self, attributes: Attributes) -> tuple[Attributes, Attributes]:
         shown: Attributes = {}
         hidden: Attributes = {}
-        for count, (name, value) in enumerate(attributes.items()):
-            if count == MOST_ATTRIBUTES:
-                self.is_cut = True
-                break
-            place = place_of(name) if len(name) <= OPEN_LENGTH else PAYLOAD
-            if place is SECRET:
+        if len(attributes) > MOST_ATTRIBUTES:
+            self.is_cut = True
+            attributes = dict(islice(attributes.items(), MOST_ATTRIBUTES))
+        for name, value in attributes.items():
+            place = _places.get(name) or place_of(name)
+            # what nearly all of them are comes first
+            if place is OPEN and type(value) is str and len(value) < SHORTEST_SECRET and value[:1] not in _BRACKETS:
+                shown[name] = value
+            elif place is SECRET:
                 self.is_masked = True
                 shown[name] = MASKED
             elif place is OPEN and _is_plain(value):
@@ -190,11 +220,11 @@ class _Cover:
 def _is_plain(value: Any) -> bool:
     """Whether it may stand in the open: no long text, and nothing that holds texts of its own."""
     if isinstance(value, str):
-        return len(value) <= OPEN_LENGTH and value[:1] not in ("{", "[")
+        return len(value) <= OPEN_LENGTH and value[:1] not in _BRACKETS
     if isinstance(value, list):
         return len(value) <= 16 and all(isinstance(each, int | float) or _is_word(each) for each in value)
     return not isinstance(value, dict)
 
 
 def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= 64 and value[:1] not in ("{", "[")
+    return isinstance(value, str) and len(value) <= 64 and value[:1] not in _BRACKETS
