@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "apps.notifications",
     "apps.external",
     "apps.replays",
+    "apps.telemetry",
     "apps.gateway",
     "apps.breakers",
     "apps.policies",
@@ -173,6 +174,11 @@ CONTENT_SECURITY_POLICY = {
 }
 # 1 MiB holds any sane tool call; what is larger is refused before it is parsed.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# What agents tell of their work comes hundreds of spans at a time: so much of it in one request, sent or inflated, and
+# so many requests at once in each web process.
+TELEMETRY_MOST_BYTES = 16 * 1024 * 1024
+TELEMETRY_SLOTS = env.number("TELEMETRY_SLOTS", 2)
+LARGE_BODIES = {"/v1/traces": TELEMETRY_MOST_BYTES}
 
 # --- language, time, files
 # ----------------------------------------------------------------------------------------------
@@ -246,6 +252,8 @@ CELERY_BEAT_SCHEDULE = {
     "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
     "time-out-runs": _job("runs.tasks.time_out_runs", 5),
     "heartbeat": _job("core.tasks.beat_heart", 5),
+    "find-ungoverned-actions": _job("telemetry.tasks.find_ungoverned_actions", 10),
+    "make-partitions": _job("telemetry.tasks.make_partitions", 3600),
     "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
     "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),
 }

@@ -17,13 +17,16 @@ from apps.api import (
     tools,
 )
 from apps.registry.views import oauth_token
+from apps.telemetry.views import traces
 
 urlpatterns = [
     path("oauth/token", oauth_token, name="oauth-token"),
+    path("v1/traces", traces, name="otlp-traces"),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/", include("apps.gateway.api_urls")),
     path("api/v1/", include("apps.runs.api_urls")),
     path("api/v1/", include("apps.external.api_urls")),
+    path("api/v1/", include("apps.telemetry.api_urls")),
     path("api/v1/", include("apps.approvals.api_urls")),
     path("api/v1/halts", halts.Halts.as_view(), name="api-halts"),
     path("api/v1/halt-rules", halt_rules.HaltRules.as_view(), name="api-halt-rules"),

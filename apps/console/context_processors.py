@@ -39,6 +39,7 @@ RAIL: tuple[tuple[Section, ...], ...] = (
         Section("Inbox", "inbox", "inbox", "/inbox/", "g i"),
         Section("Runs", "runs", "list-tree", "/runs/", "g r"),
         Section("Unknown", "unknown-outcomes", "circle-question-mark", "/unknown/", "g u"),
+        Section("Ungoverned", "ungoverned-actions", "shield-alert", "/ungoverned/", "g n"),
         Section("Agents", "agents", "bot", "/agents/", "g a"),
         Section("Policies", "policies", "scale", "/policies/", "g p"),
         Section("Budgets", "budgets", "gauge", "/budgets/", "g b"),

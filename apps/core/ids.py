@@ -19,7 +19,7 @@ def uuid7() -> uuid.UUID:
 
 
 def first_id_at(moment: dt.datetime) -> uuid.UUID:
-    """The least id that could have been made then."""
+    """The least id that could have been made then: tables keyed by such ids are searched by time with it."""
     return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 

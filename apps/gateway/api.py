@@ -18,6 +18,7 @@ from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.core.generations import read_moment
 from apps.core.paging import page_of, page_size
+from apps.core.tracing import read_traceparent
 from apps.gateway import services, spending
 from apps.gateway.longpoll import MAX_WAIT_SECONDS, slot, wait_until
 from apps.gateway.models import OPEN_STATES, CallState, ToolCall
@@ -59,11 +60,18 @@ class ToolCalls(APIView):
         operation_id="tool_call_request",
         request=ToolCallSerializer,
         responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
+        parameters=[
+            OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER),
+            OpenApiParameter("traceparent", str, OpenApiParameter.HEADER),
+        ],
     )
     def post(self, request: Request) -> Response:
         signed_in = agent_of(request)
-        asked, is_dry_run = read_tool_call(request.data, key_header=request.headers.get("Idempotency-Key"))
+        asked, is_dry_run = read_tool_call(
+            request.data,
+            key_header=request.headers.get("Idempotency-Key"),
+            trace=read_traceparent(request.headers.get("traceparent")),
+        )
         if is_dry_run:
             agent = agent_behind(signed_in.credential.id, moment=read_moment()).agent
             verdict = services.preview_tool_call(agent=agent, request=asked)

@@ -87,6 +87,9 @@ class ToolCall(models.Model):
     attempt_count = models.PositiveSmallIntegerField(default=0)
     may_have_effect = models.BooleanField(default=False, help_text="Some attempt so far is not known to have had none")
     absence_count = models.PositiveSmallIntegerField(default=0, help_text="How often a lookup did not find the effect")
+    # where in the agent's own trace it was asked for: what its `traceparent` said
+    trace_id = models.UUIDField(null=True)
+    trace_span_id = models.BigIntegerField(null=True)
     requested_at = models.DateTimeField()
     queued_at = models.DateTimeField(null=True, help_text="Since when it waits for its system")
     executing_at = models.DateTimeField(null=True)
@@ -126,6 +129,7 @@ class ToolCall(models.Model):
             BrinIndex(fields=["executing_at"], name="call_executing_at", autosummarize=True),
             models.Index(fields=["run", "id"], name="call_run"),
             models.Index(fields=["entity_type", "entity_id"], name="call_entity"),
+            models.Index(fields=["trace_id"], name="call_trace", condition=models.Q(trace_id__isnull=False)),
             models.Index(
                 fields=["agent", "tool", "-id"],
                 name="call_precedents",

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.core.tracing import TraceContext
 from apps.gateway.requests import CallRequest
 
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$"
@@ -114,7 +115,7 @@ def read_question(data: Any) -> CallRequest:
     return _call_request(_AUTHORIZE.run_validation(data))
 
 
-def read_tool_call(data: Any, *, key_header: str | None) -> tuple[CallRequest, bool]:
+def read_tool_call(data: Any, *, key_header: str | None, trace: TraceContext | None = None) -> tuple[CallRequest, bool]:
     """(the call that is asked for, whether it is a dry run). Its key is in the body or in the `Idempotency-Key` header;
     where both are given they must agree. Raises ValidationError.
     """
@@ -123,10 +124,10 @@ def read_tool_call(data: Any, *, key_header: str | None) -> tuple[CallRequest, b
             raise serializers.ValidationError({"idempotency_key": "The header and the body name different keys."})
         data = {**data, "idempotency_key": key_header}
     asked = _TOOL_CALL.run_validation(data)
-    return _call_request(asked), asked["dry_run"]
+    return _call_request(asked, trace), asked["dry_run"]
 
 
-def _call_request(asked: dict[str, Any]) -> CallRequest:
+def _call_request(asked: dict[str, Any], trace: TraceContext | None = None) -> CallRequest:
     return CallRequest(
         tool=asked["tool"],
         arguments=asked["arguments"],
@@ -138,4 +139,5 @@ def _call_request(asked: dict[str, Any]) -> CallRequest:
         on_behalf_of=asked.get("on_behalf_of") or "",
         region=asked.get("region"),
         customer_tier=asked.get("customer_tier"),
+        trace=trace,
     )

@@ -17,6 +17,7 @@ from apps.notifications.models import NewsKind
 from apps.policies.events import EmergencyReviewed, PolicyReadable, PolicyReleasedAlone, PolicyUnreadable
 from apps.policies.models import EmergencyState
 from apps.runs.events import RunExtended, RunTimedOut
+from apps.telemetry.events import UngovernedActionAcknowledged, UngovernedActionFound
 
 USED_UP = 100
 
@@ -57,6 +58,15 @@ def close_overtime(event: dict[str, Any]) -> None:
 
 def _overtime(run_id: str) -> str:
     return f"overtime:{run_id}:"
+
+
+def note_ungoverned(event: dict[str, Any]) -> None:
+    action_id = event["action_id"]
+    services.note(kind=NewsKind.UNGOVERNED, key=f"ungoverned:{action_id}", data={"action": action_id})
+
+
+def close_ungoverned(event: dict[str, Any]) -> None:
+    services.close_news(f"ungoverned:{event['action_id']}")
 
 
 def note_outage(event: dict[str, Any]) -> None:
@@ -140,6 +150,8 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     RunExtended: [close_overtime],
     PolicyUnreadable: [note_broken],
     PolicyReadable: [close_broken],
+    UngovernedActionFound: [note_ungoverned],
+    UngovernedActionAcknowledged: [close_ungoverned],
     BreakerOpened: [note_outage],
     BreakerRecovered: [note_return],
     HaltPlaced: [note_placed],

@@ -49,6 +49,7 @@ class NewsKind(models.TextChoices):
     HALTED = "halted", "A halt was placed"
     OVERTIME = "overtime", "A run is out of time"
     BROKEN = "broken", "Policies cannot be read"
+    UNGOVERNED = "ungoverned", "An agent acted outside the mesh"
     LIFTED = "lifted", "A halt was lifted, or its time ran out"
     ALONE = "alone", "Policies were released alone in an emergency"
     REFUSED = "refused", "An emergency release was rejected, or not reviewed in time"

@@ -36,6 +36,7 @@ CHOICES = (
     NewsKind.HELD,
     NewsKind.OVERTIME,
     NewsKind.BROKEN,
+    NewsKind.UNGOVERNED,
     NewsKind.BUDGET,
     NewsKind.SPENT,
     NewsKind.DOWN,

@@ -15,6 +15,7 @@ from apps.notifications.spending import audience_of_budget, audience_of_hold, to
 from apps.notifications.stops import audience_of_halt, told_of_halts
 from apps.notifications.systems import audience_of_outage, audience_of_return, told_of_systems
 from apps.notifications.told import Told
+from apps.notifications.ungoverned import audience_of_ungoverned, told_of_ungoverned
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ SUBJECTS = {
     NewsKind.HELD: Subject(audience_of_hold, told_of_holds),
     NewsKind.OVERTIME: Subject(audience_of_overtime, told_of_overtime),
     NewsKind.BROKEN: Subject(audience_of_broken, told_of_broken),
+    NewsKind.UNGOVERNED: Subject(audience_of_ungoverned, told_of_ungoverned),
     NewsKind.DOWN: Subject(audience_of_outage, told_of_systems),
     NewsKind.BACK: Subject(audience_of_return, told_of_systems),
     NewsKind.HALTED: Subject(audience_of_halt, told_of_halts),

@@ -35,6 +35,7 @@ TITLES = {
     NewsKind.HELD: "A run is held",
     NewsKind.OVERTIME: "A run is out of time",
     NewsKind.BROKEN: "Policies cannot be read",
+    NewsKind.UNGOVERNED: "An agent acted outside the mesh",
     NewsKind.DOWN: "A system does not answer",
     NewsKind.BACK: "A system answers again",
     NewsKind.HALTED: "A halt was placed",
@@ -77,6 +78,10 @@ SENTENCES = {
         "A run goes in circles and is held until somebody lets it go on.",
         "{count} runs go in circles and are held until somebody lets them go on.",
     ),
+    NewsKind.UNGOVERNED: (
+        "An agent reports a tool execution that no governed call is behind.",
+        "Agents report executions of {count} tools that no governed call is behind.",
+    ),
     NewsKind.OVERTIME: ("A run is out of time and was ended.", "{count} runs are out of time and were ended."),
     NewsKind.BROKEN: (
         "Policies cannot be read, and their calls are denied.",
@@ -115,6 +120,7 @@ LEADS = {
     NewsKind.HELD: "Run held",
     NewsKind.OVERTIME: "Out of time",
     NewsKind.BROKEN: "Unreadable",
+    NewsKind.UNGOVERNED: "Ungoverned action",
     NewsKind.DOWN: "System",
     NewsKind.BACK: "System",
     NewsKind.HALTED: "Halt",

@@ -12,5 +12,9 @@ def agent_of(request: HttpRequest | Request) -> SignedInAgent:
     """The signed-in agent. Raises NotAuthenticated for nobody and NotAllowed for a person."""
     actor_of(request)
     if not isinstance(request.user, SignedInAgent):
-        raise NotAllowed("agents.only", "Only an agent may do this, with the access token of its own credential.")
+        raise agents_only()
     return request.user
+
+
+def agents_only() -> NotAllowed:
+    return NotAllowed("agents.only", "Only an agent may do this, with the access token of its own credential.")

@@ -14,6 +14,7 @@ from apps.accounts.requests import actor_of
 from apps.core.clock import rfc3339
 from apps.core.errors import Invalid, NotAllowed, NotFound
 from apps.core.paging import page_of, page_size
+from apps.core.tracing import read_traceparent
 from apps.registry.requests import agent_of
 from apps.runs import services
 from apps.runs.models import Run, RunState, Span
@@ -37,6 +38,7 @@ class Runs(APIView):
     @extend_schema(operation_id="run_open", request=RunSerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         agent = agent_of(request).agent
+        trace = read_traceparent(request.headers.get("traceparent"))
         body = RunSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         if body.validated_data.get("process") not in (None, agent.process.slug):
@@ -48,6 +50,7 @@ class Runs(APIView):
             business_key=body.validated_data["business_key"],
             idempotency_key=_idempotency_key(request),
             time_budget_seconds=body.validated_data.get("time_budget_seconds"),
+            trace_id=trace.trace_id if trace else None,
         )
         return Response(run_resource(run), status=201)
 

@@ -31,6 +31,7 @@ class Run(models.Model):
     is_implicit = models.BooleanField(default=False)
     call_count = models.PositiveIntegerField(default=0)
     idempotency_key = models.CharField(max_length=200, blank=True)
+    trace_id = models.UUIDField(null=True, help_text="The agent's own trace in which it was opened")
     # by the clock that halts are placed by: a drain compares the two
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
@@ -44,6 +45,7 @@ class Run(models.Model):
                 condition=models.Q(state="open", is_implicit=False, deadline_at__isnull=False),
             ),
             models.Index(fields=["process", "-id"], name="run_process"),
+            models.Index(fields=["trace_id"], name="run_trace", condition=models.Q(trace_id__isnull=False)),
             models.Index(fields=["business_key", "-id"], name="run_business_key"),
         ]
         constraints = [

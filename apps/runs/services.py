@@ -30,13 +30,21 @@ def open_run(
     idempotency_key: str = "",
     time_budget_seconds: int | None = None,
     is_timed: bool = True,
+    trace_id: UUID | None = None,
 ) -> Run:
     """Begin a piece of work. Under a key the agent has used before it is the run that was begun then.
 
     It may take as long as its process says, or the less that is asked for; one that is not timed any time.
     """
     deadline = deadline_for(agent.process, asked_seconds=time_budget_seconds) if is_timed else None
-    run = _new_run(agent, title, business_key=business_key, idempotency_key=idempotency_key, deadline_at=deadline)
+    run = _new_run(
+        agent,
+        title,
+        business_key=business_key,
+        idempotency_key=idempotency_key,
+        deadline_at=deadline,
+        trace_id=trace_id,
+    )
     try:
         with transaction.atomic():
             run.save(force_insert=True)

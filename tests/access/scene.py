@@ -38,6 +38,7 @@ from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
 from tests.policies.reviewing import limit, raised, sent
 from tests.redaction.marking import mark
+from tests.telemetry.ungoverned import make_ungoverned
 from tests.world import PASSWORD, POLICY
 
 SIGN_IN_PAGE = "/accounts/login/"
@@ -71,6 +72,10 @@ class Scene:
     @cached_property
     def unknown(self) -> UUID:
         return make_unknown(self.writer, "unknown").id
+
+    @cached_property
+    def ungoverned(self) -> UUID:
+        return make_ungoverned(self.writer).id
 
     @cached_property
     def done_call(self) -> UUID:
@@ -374,7 +379,7 @@ def send(client: Client, method: str, path: str, body: dict[str, Any]) -> Any:
     """The API takes JSON, pages and the token endpoint take forms."""
     if method == "GET":
         return _whole(client.get(path))
-    if path.startswith("/api/"):
+    if path.startswith(("/api/", "/v1/")):
         return getattr(client, method.lower())(path, body, format="json")
     # past DRF's client, which would send JSON
     return Client.generic(client, method, path, urlencode(body), content_type="application/x-www-form-urlencoded")
@@ -435,6 +440,14 @@ OUTSIDE = {
     "payload_sha256": "b" * 64,
 }
 HALT = {"environment": "production", "mode": "hold", "reason_code": "drill"}
+ACKNOWLEDGEMENT = {"reason": "A test of the mailer", "execution_count": 1}
+PRICE = {
+    "model": "gpt-5",
+    "currency": "USD",
+    "input": "2.50",
+    "output": "10.00",
+    "effective_from": "2026-01-01T00:00:00Z",
+}
 FINDING = {"finding": "happened", "words": "In the ledger of today", "reference": "CM-17"}
 BUDGET = {"environment": "production", "measure": "money", "window": "day", "currency": "EUR", "reason": "The board"}
 RATE = {"environment": "production", "capacity": 5, "refill_per_second": 0.5}
@@ -551,6 +564,10 @@ BODIES: dict[str, Any] = {
     "POST /connectors/{endpoint}/reset/": {"reason": "It answers again"},
     "POST /api/v1/connectors/{endpoint}/reset": {"reason": "It answers again"},
     "POST /unknown/{unknown}/resolve/": FINDING,
+    "POST /ungoverned/{ungoverned}/acknowledge/": ACKNOWLEDGEMENT,
+    "POST /api/v1/ungoverned-actions/{ungoverned}/acknowledge": ACKNOWLEDGEMENT,
+    "POST /api/v1/model-prices": PRICE,
+    "POST /v1/traces": {"resourceSpans": []},
     "POST /api/v1/tool-calls/{unknown}/resolution": FINDING,
     "POST /budgets/": lambda scene: {**BUDGET, "scope": f"agent:{scene.writer.agent.id}", "cap": "5000.00"},
     "POST /budgets/{budget}/end/": LIFT,

@@ -13,7 +13,7 @@ line of its table, `endpoint` that of its system in the sandbox, which does not 
 Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
 `policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody reviewed
 `policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception` is for
-another agent of it than the writer. `script` is Dana's personal token.
+another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer.
 """
 
 from dataclasses import dataclass
@@ -71,6 +71,9 @@ POST   /runs/{done_run}/unwind/{done_call}/         in   403   403   302   403  
 GET    /unknown/                                    in   200   200   200   200   200   200   200      in    in      in
 GET    /unknown/{unknown}/                          in   200   200   200   200   200   200   404      in    in      in
 POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
+GET    /ungoverned/                                 in   200   200   200   200   200   200   200      in    in      in
+GET    /ungoverned/{ungoverned}/                    in   200   200   200   200   200   200   404      in    in      in
+POST   /ungoverned/{ungoverned}/acknowledge/        in   403   403   302   403   302   403   404      in    in      in
 GET    /agents/                                     in   200   200   200   200   200   200   200      in    in      in
 GET    /audit/                                      in   200   200   200   200   200   200   200      in    in      in
 GET    /calls/{marked_call}/reveal/                  in   403   403   403   200   200   403   404      in    in      in
@@ -179,6 +182,12 @@ DELETE /api/v1/data-class-rules/{data_class_rule}  401   403   403   403   403  
 GET    /api/v1/connectors                          401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/connectors/{endpoint}/reset         401   403   403   204   403   204   403   404     403   403     403
 POST   /api/v1/tool-calls/{unknown}/resolution     401   403   403   201   403   201   403   404     403   403     403
+POST   /v1/traces                                  401   403   403   403   403   403   403   403     200   200     403
+GET    /api/v1/model-prices                        401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/model-prices                        401   403   403   403   403   403   403   403     403   403     403
+GET    /api/v1/ungoverned-actions                  401   200   200   200   200   200   200   200     403   403     200
+GET    /api/v1/ungoverned-actions/{ungoverned}     401   200   200   200   200   200   200   404     403   403     200
+POST   /api/v1/ungoverned-actions/{ungoverned}/acknowledge 401 403 403 200 403 200 403 404 403 403 403
 GET    /api/v1/unknown-outcomes                    401   200   200   200   200   200   200   200     403   403     200
 GET    /api/v1/unknown-outcomes/{unknown}          401   200   200   200   200   200   200   404     403   403     200
 GET    /api/v1/runs/{done_run}/unwind              401   200   200   200   200   200   200   404     200   404     200

@@ -223,6 +223,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "data_classes": shape.DATA_CLASS,
     "budgets": shape.BUDGET,
     "rates": shape.RATE,
+    "model_prices": shape.MODEL_PRICE,
 }
 # Tables beside the section's own.
 MORE = {

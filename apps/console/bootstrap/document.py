@@ -248,6 +248,13 @@ def _rate(rate: Entry, known: Known) -> Iterator[Problem]:
     yield from rate_problems(rate, known.scopes, tools=known.tools)
 
 
+def _model_price(price: Entry, known: Known) -> Iterator[Problem]:
+    if not is_currency(price["currency"]):
+        yield Problem("/currency", f"There is no currency “{price['currency']}”.")
+    if read_moment(price["effective_from"]) is None:
+        yield Problem("/effective_from", "This must be a time with its zone, as in 2030-12-31T23:59:59Z.")
+
+
 def _one_of(pointer: str, name: str, names: Collection[str], noun: str) -> Iterator[Problem]:
     if name not in names:
         yield Problem(pointer, f"There is no {noun} “{name}”, neither in the file nor in the console.")
@@ -280,6 +287,7 @@ CHECKS: dict[str, Callable[[Any, Known], Iterator[Problem]]] = {
     "data_classes": _data_class,
     "budgets": _budget,
     "rates": _rate,
+    "model_prices": _model_price,
 }
 
 
@@ -317,6 +325,8 @@ def _identity(section: str, entry: Any) -> Iterator[tuple[str, Hashable]]:
             yield "", (scope["type"], scope.get("id", ""), entry["environment"], *counted)
         case "rates":
             yield "", (entry["scope"]["type"], entry["scope"].get("id"), entry["environment"])
+        case "model_prices":
+            yield "", (entry.get("provider", ""), entry["model"], entry["effective_from"])
         case _:
             yield "/slug", entry["slug"]
 

@@ -166,6 +166,18 @@ RATE = closed_object(
     reason=_text(300),
 )
 
+AMOUNT: Schema = {"type": "string", "pattern": "^[0-9]{1,6}(\\.[0-9]{1,6})?$"}
+MODEL_PRICE = closed_object(
+    ("model", "currency", "input", "output", "effective_from"),
+    model=_text(120),
+    provider={"type": "string", "maxLength": 60},
+    currency={"type": "string"},
+    input=AMOUNT,
+    output=AMOUNT,
+    cached_input={**AMOUNT, "type": ["string", "null"]},
+    effective_from={"type": "string"},
+)
+
 SHAPE = closed_object(
     (),
     teams=_list(TEAM),
@@ -179,5 +191,6 @@ SHAPE = closed_object(
     data_classes=_list(DATA_CLASS),
     budgets=_list(BUDGET),
     rates=_list(RATE),
+    model_prices=_list(MODEL_PRICE),
 )
 VALIDATOR = compile_schema(SHAPE)

@@ -304,6 +304,8 @@ def _new_call(asked: Asked, run: Run, stored_request: Payload, *, state: CallSta
         entity_id=entity_id,
         on_behalf_of=asked.on_behalf_of,
         compensates_id=asked.request.compensates,
+        trace_id=asked.request.trace.trace_id if asked.request.trace else None,
+        trace_span_id=asked.request.trace.span_id if asked.request.trace else None,
         requested_at=clock.now(),
     )
 

@@ -1,0 +1,14 @@
+from django.urls import path
+
+from apps.telemetry import api
+
+urlpatterns = [
+    path("model-prices", api.ModelPrices.as_view(), name="api-model-prices"),
+    path("ungoverned-actions", api.UngovernedActions.as_view(), name="api-ungoverned-actions"),
+    path("ungoverned-actions/<uuid:action_id>", api.UngovernedActionDetail.as_view(), name="api-ungoverned-action"),
+    path(
+        "ungoverned-actions/<uuid:action_id>/acknowledge",
+        api.UngovernedActionAcknowledgement.as_view(),
+        name="api-ungoverned-acknowledge",
+    ),
+]

@@ -1,0 +1,198 @@
+"""What was enforced and what was reported, read as the rows of one run."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from apps.core.actor import system_actor
+from apps.core.errors import Invalid
+from apps.core.tracing import read_traceparent
+from apps.runs.models import Run
+from apps.telemetry.models import Trace
+from apps.telemetry.prices import Cost, set_model_price
+from apps.telemetry.queries import SpanRow, runs_of_traces, spans_of_run, usage_of_run, without_cycles
+from apps.telemetry.ungoverned import find_ungoverned_actions
+from tests.conftest import Robot, robot_named
+from tests.telemetry.exporting import span, tell, tool_span
+from tests.telemetry.test_ungoverned import call_in
+
+pytestmark = pytest.mark.django_db
+
+
+def chat(trace: str, *, model: str = "gpt-5", given: int = 1_000_000, made: int = 1000, **more: Any) -> dict[str, Any]:
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.response.model": model,
+        "gen_ai.usage.input_tokens": given,
+        "gen_ai.usage.output_tokens": made,
+        **more.pop("attributes", {}),
+    }
+    return span("chat", trace=trace, attributes=attributes, **more)
+
+
+def price(model: str = "gpt-5", *, currency: str = "USD", since: str = "2020-01-01", **more: Any) -> None:
+    set_model_price(
+        provider=more.get("provider", ""),
+        model=model,
+        currency=currency,
+        input_price=more.get("given", "2.50"),
+        output_price=more.get("made", "10"),
+        cached_input_price=more.get("cached"),
+        effective_from=dt.datetime.fromisoformat(since).replace(tzinfo=dt.UTC),
+        actor=system_actor("tests"),
+    )
+
+
+def test_spans_before_their_run_exists_are_in_it_when_it_does(writer: Robot) -> None:
+    turn = span("turn")
+    execution = tool_span("issue_credit_memo", trace=turn["trace"], parent=turn["span"])
+    tell(writer, turn, execution)
+    call_id = call_in(writer, execution)
+    run = Run.objects.get()
+    rows = spans_of_run(run).items
+    reported = {row.name: row for row in rows if row.origin == "reported"}
+    assert set(reported) == {"turn", "execute_tool issue_credit_memo"}
+    enforced = [row for row in rows if row.origin == "enforced"]
+    assert {row.kind for row in enforced} == {"decision", "tool"}
+    assert {row.parent for row in enforced} == {reported["execute_tool issue_credit_memo"].id}
+    assert {str(row.call_id) for row in enforced} == {call_id}
+    assert reported["execute_tool issue_credit_memo"].parent == reported["turn"].id
+    assert [row.started_ns for row in rows] == sorted(row.started_ns for row in rows)
+    trace = Trace.objects.get()
+    assert runs_of_traces(run.process_id, run.environment, {trace.trace_id}) == {trace.trace_id: [run]}
+
+
+def test_a_run_opened_in_a_trace_has_its_spans_without_a_call(writer: Robot) -> None:
+    turn = span("turn")
+    tell(writer, turn)
+    header = {"traceparent": f"00-{turn['trace']}-{turn['span']}-01"}
+    made = writer.api().post("/api/v1/runs", {"title": "Dispute"}, format="json", headers=header)
+    assert [row.name for row in spans_of_run(Run.objects.get(id=made.json()["id"])).items] == ["turn"]
+
+
+def test_another_process_with_the_same_trace_is_not_shown(writer: Robot) -> None:
+    turn = span("turn")
+    tell(robot_named("payer"), {**turn, "name": "theirs"})
+    call_in(writer, turn)
+    assert not [row for row in spans_of_run(Run.objects.get()).items if row.origin == "reported"]
+
+
+def test_pages_hold_every_row_once_and_in_order(writer: Robot) -> None:
+    turn = span("turn")
+    same = turn["started_ns"]
+    tell(writer, turn, *[span(f"s{n}", trace=turn["trace"], started_ns=same + n // 4) for n in range(23)])
+    call_in(writer, turn)
+    run = Run.objects.get()
+    whole = spans_of_run(run, limit=1000).items
+    assert len(whole) == 24 + 2
+    paged: list[SpanRow] = []
+    cursor: str | None = None
+    while True:
+        page = spans_of_run(run, after=cursor, limit=4)
+        paged += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+        assert len(page.items) == 4
+    assert paged == whole
+    for bad in ("x", "1.2.3.4", "-1..-1.r00", "9" * 30 + "...", "1..1.r" + "g" * 48):
+        with pytest.raises(Invalid):
+            spans_of_run(run, after=bad)
+
+
+def test_an_execution_says_what_is_behind_it(writer: Robot, time_passes: Callable[..., None]) -> None:
+    turn = span("turn")
+    governed = tool_span("issue_credit_memo", trace=turn["trace"])
+    bare = tool_span("crm.delete_customer", trace=turn["trace"])
+    call_id = call_in(writer, governed)
+    tell(writer, turn, governed, bare)
+    time_passes(seconds=50)
+    find_ungoverned_actions()
+    rows = {row.tool: row for row in spans_of_run(Run.objects.get()).items if row.tool}
+    assert str(rows["issue_credit_memo"].call_id) == call_id
+    assert not rows["issue_credit_memo"].is_ungoverned
+    assert rows["crm.delete_customer"].is_ungoverned
+
+
+def test_circles_of_parents_are_opened() -> None:
+    def row(name: str, parent: str | None) -> SpanRow:
+        return SpanRow(name, parent, "reported", "other", "ok", name, 0, 0)
+
+    rows = [row("a", "b"), row("b", "c"), row("c", "a"), row("d", "c"), row("e", None), row("f", "gone")]
+    opened = {one.id: one.parent for one in without_cycles(rows)}
+    assert opened == {"a": None, "b": "c", "c": "a", "d": "c", "e": None, "f": "gone"}
+
+
+@pytest.mark.parametrize(
+    ("header", "is_one"),
+    [
+        ("00-" + "ab" * 16 + "-" + "cd" * 8 + "-01", True),
+        ("01-" + "ab" * 16 + "-" + "cd" * 8 + "-01-more", True),
+        ("00-" + "ab" * 16 + "-" + "cd" * 8 + "-01-more", False),
+        ("00-" + "00" * 16 + "-" + "cd" * 8 + "-01", False),
+        ("00-" + "ab" * 16 + "-" + "00" * 8 + "-01", False),
+        ("ff-" + "ab" * 16 + "-" + "cd" * 8 + "-01", False),
+        ("00-" + "AB" * 16 + "-" + "cd" * 8 + "-01", False),
+        ("nonsense", False),
+        (None, False),
+    ],
+)
+def test_trace_context_as_the_specification_has_it(header: str | None, is_one: bool) -> None:
+    assert (read_traceparent(header) is not None) is is_one
+
+
+def test_a_broken_traceparent_refuses_nothing(writer: Robot) -> None:
+    body = {"tool": "erp.issue_credit_memo", "arguments": {}, "idempotency_key": "k", "dry_run": True}
+    answer = writer.api().post("/api/v1/tool-calls", body, format="json", HTTP_TRACEPARENT="nonsense")
+    assert answer.status_code == 422
+
+
+# --- what it cost
+
+
+@pytest.fixture
+def run(writer: Robot) -> Run:
+    """With two calls of a model: of the outer one, an inner span tells again."""
+    turn = span("turn")
+    outer = chat(turn["trace"])
+    tell(writer, turn, outer, chat(turn["trace"], parent=outer["span"]), chat(turn["trace"]))
+    call_in(writer, turn)
+    return Run.objects.get()
+
+
+def test_without_a_price_the_cost_is_not_known_rather_than_nothing(run: Run) -> None:
+    usage = usage_of_run(run)
+    assert (usage.model_calls, usage.input_tokens, usage.costs, usage.is_partly_unknown) == (2, 2_000_000, [], True)
+    assert all(row.cost is None for row in spans_of_run(run).items)
+
+
+def test_a_price_holds_for_what_was_told_before_it_was_set(run: Run) -> None:
+    price()
+    usage = usage_of_run(run)
+    assert (usage.costs, usage.is_partly_unknown) == ([Cost(2 * 2_510_000, "USD")], False)
+
+
+def test_the_price_of_its_day_of_its_provider_and_of_dated_names(run: Run) -> None:
+    price(given="1", made="0")
+    price(given="100", since="2100-01-01")
+    assert usage_of_run(run).costs == [Cost(2_000_000, "USD")]
+    price(given="3", made="0", provider="openai")
+    assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
+    price("gpt-*", given="9")
+    assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
+
+
+def test_currencies_are_never_summed(writer: Robot) -> None:
+    turn = span("turn")
+    cached = {"gen_ai.usage.cache_read.input_tokens": 400_000}
+    other = chat(turn["trace"], model="mistral-large", attributes=cached)
+    tell(writer, turn, chat(turn["trace"]), other, chat(turn["trace"], model="x"))
+    call_in(writer, turn)
+    price(given="1", made="0")
+    price("mistral-*", currency="EUR", given="1", made="0", cached="0.25")
+    usage = usage_of_run(Run.objects.get())
+    assert usage.costs == [Cost(700_000, "EUR"), Cost(1_000_000, "USD")]
+    assert usage.is_partly_unknown
