@@ -18,6 +18,7 @@ from apps.registry.requests import agent_of
 from apps.runs import services
 from apps.runs.models import Run, RunState, Span
 from apps.runs.queries import run_for, runs_visible_to, spans_of
+from apps.runs.story import Story, story_for
 
 
 class RunSerializer(serializers.Serializer[Any]):
@@ -88,6 +89,36 @@ class RunDetail(APIView):
             raise NotFound("run.not_found", "There is no such run.")
         run = services.end_run(run=found, state=RunState(body.validated_data["state"]), actor=actor)
         return Response(run_resource(run))
+
+
+class RunStory(APIView):
+    """One run as sentences."""
+
+    @extend_schema(operation_id="run_story", responses={200: OpenApiTypes.OBJECT})
+    def get(self, request: Request, run_id: UUID) -> Response:
+        actor = actor_of(request)
+        return Response(story_resource(story_for(actor, run_for(actor, run_id))))
+
+
+def story_resource(story: Story) -> dict[str, Any]:
+    """The story as programs see it, sentence by sentence and as one text."""
+    return {
+        "run_id": str(story.run.id),
+        "sentences": [
+            {
+                "at": rfc3339(sentence.at),
+                "kind": sentence.kind,
+                "origin": sentence.origin,
+                "actor": sentence.actor,
+                "text": sentence.text,
+                "detail": sentence.detail,
+                "money": [{"minor": money.minor, "currency": money.currency} for money in sentence.moneys],
+                "url": sentence.url or None,
+            }
+            for sentence in story.sentences
+        ],
+        "text": story.text,
+    }
 
 
 def _idempotency_key(request: Request) -> str:

@@ -50,17 +50,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One part of where the time went. `kind` is compute, human or system."""
-
-    kind: str
-    label: str
-    duration: dt.timedelta
-    start: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """A moment on the axis: `at` percent, labelled in the reader's zone."""
 
@@ -77,7 +66,6 @@ class Timeline:
     """Everything the page shows of one run."""
 
     lines: list[Line]
-    parts: list[Part]
     ticks: list[Tick]
     duration: dt.timedelta
 
@@ -88,7 +76,6 @@ def timeline_of(run: Run, spans: Sequence[Span], *, now: dt.datetime) -> Timelin
     whole = max(end - run.started_at, dt.timedelta(milliseconds=1))
     return Timeline(
         lines=[_line(span, run.started_at, whole, now=end) for span in spans],
-        parts=_parts(spans, whole, now=end),
         ticks=[
             Tick(100 * step / TICK_COUNT, run.started_at + whole * step / TICK_COUNT) for step in range(TICK_COUNT + 1)
         ],
@@ -148,27 +135,3 @@ def _words(span: Span) -> tuple[str, str]:
         return span.name, span.note
     attempt = span.attributes.get("attempt", 1)
     return span.name, span.note or (f"attempt {attempt}" if attempt > 1 else "")
-
-
-def _parts(spans: Sequence[Span], whole: dt.timedelta, *, now: dt.datetime) -> list[Part]:
-    """Where the time went. What no enforced span covers is the agents' own."""
-    human = _spent(spans, now, SpanKind.HUMAN_WAIT)
-    system = _spent(spans, now, SpanKind.TOOL, SpanKind.LOOKUP)
-    agents = max(whole - human - system, dt.timedelta(0))
-    total = human + system + agents
-    parts, start = [], 0.0
-    for kind, label, spent in (
-        ("compute", "Agents at work", agents),
-        ("human", "Waiting for a person", human),
-        ("system", "Waiting for systems", system),
-    ):
-        if spent:
-            share = round(spent / total * 100, 2)
-            parts.append(Part(kind, label, spent, round(start, 2), share))
-            start += share
-    return parts
-
-
-def _spent(spans: Sequence[Span], now: dt.datetime, *kinds: SpanKind) -> dt.timedelta:
-    times = ((span.ended_at or now) - span.started_at for span in spans if span.kind in kinds)
-    return sum(times, dt.timedelta(0))
