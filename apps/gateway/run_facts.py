@@ -23,6 +23,7 @@ from apps.core.once import read_once
 from apps.gateway.consent import SUBJECT_TYPE
 from apps.gateway.models import OPEN_STATES, CallState, Decision, DecisionMoment, Resolution, ToolCall, Unwind
 from apps.gateway.queries import calls_visible_to
+from apps.gateway.run_content import content_of
 from apps.gateway.run_halts import halts_of
 from apps.gateway.seen import result_for
 from apps.gateway.shown import name_of_voter
@@ -353,4 +354,4 @@ def runs_named(words: str) -> list[UUID]:
     return list(calls.order_by("-id").values_list("run_id", flat=True)[:MOST_NAMED])
 
 
-ABOVE = Above(facts=facts_of, halts=halts_of, costs=costs_of, waits=waits_of, named=runs_named)
+ABOVE = Above(facts=facts_of, halts=halts_of, costs=costs_of, waits=waits_of, named=runs_named, content=content_of)

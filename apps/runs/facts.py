@@ -202,9 +202,23 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What a call carries, as this reader may see it: arguments as (label, value), the answer as JSON.
+    `reveal_url` leads to what is masked for them, where they may ask for it.
+    """
+
+    sentence: str
+    arguments: list[tuple[str, str]]
+    result: str
+    masked: list[str]
+    reveal_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Above:
     """`facts`: what happened in a run, as the actor may see it; `halts`: those over it alone. `costs` and `waits` of
     many runs, where there is something to say. `named`: runs in which a call touched the business record of this name.
+    `content` of one call; None of one that they do not see.
     """
 
     facts: Callable[[Actor, Run], Facts]
@@ -212,6 +226,7 @@ class Above:
     costs: Callable[[Collection[UUID]], dict[UUID, Cost]]
     waits: Callable[[Collection[UUID]], dict[UUID, Wait]]
     named: Callable[[str], list[UUID]]
+    content: Callable[[Actor, UUID], Content | None]
 
 
 _registered: list[Above] = []

@@ -32,6 +32,14 @@ def spans_of(run: Run) -> list[Span]:
     return list(run.spans.order_by("started_at", "id"))
 
 
+def span_for(run: Run, span_id: UUID) -> Span:
+    """One step of the run. Raises NotFound."""
+    span = run.spans.filter(id=span_id).first()
+    if span is None:
+        raise NotFound("step.not_found", "There is no such step in this run.")
+    return span
+
+
 def story_steps(run: Run) -> list[Span]:
     """The steps that say more than the rows of calls do: attempts that came to nothing, lookups, what people did while
     they were waited for, changes. Of very many the first ones: the rest is alike.

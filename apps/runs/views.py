@@ -1,53 +1,89 @@
 """Runs: the list, and one run's timeline."""
 
 import datetime as dt
+import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.requests import actor_of, person_of
 from apps.core import clock
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, NotFound
+from apps.core.export import CONTENT_TYPES, FORMATS, written
 from apps.core.htmx import page_or_part, unchanged, wants_partial
 from apps.core.paging import page_of
 from apps.registry.permissions import GOVERN
-from apps.registry.queries import holds, require
+from apps.registry.queries import agents_visible_to, holds, processes_visible_to, require
 from apps.runs import deadlines
 from apps.runs.facts import above
+from apps.runs.filters import RunFilter
 from apps.runs.forms import ExtendForm
-from apps.runs.models import Run, RunState
-from apps.runs.queries import run_for, runs_visible_to, spans_of, version_of
+from apps.runs.listing import counted, export, rows_of
+from apps.runs.models import Run, RunState, SpanKind, SpanOrigin, SpanStatus
+from apps.runs.queries import run_for, span_for, version_of
+from apps.runs.sheet import sheet_of
 from apps.runs.spent import split_of
+from apps.runs.steps import Place, row_of
 from apps.runs.story import story_for
-from apps.runs.timeline import timeline_of
+from apps.runs.timeline import CSV_COLUMNS, cells_of, feed_of, timeline_of
 
 STORY, TIMELINE = "story", "timeline"
 READINGS = (STORY, TIMELINE)
+# What the timeline's filters offer.
+OF_TIMELINE = {
+    "kinds": SpanKind.choices,
+    "statuses": SpanStatus.choices,
+    "origins": SpanOrigin.choices,
+    "minimums": [(1000, "1 s"), (10_000, "10 s"), (60_000, "1 min"), (600_000, "10 min")],
+}
 
 
 @require_safe
 def run_list(request: HttpRequest) -> HttpResponse:
-    """Newest first; `state` and `q` (a business key or words of the title) narrow it."""
+    """Newest first; the address narrows it."""
     person_of(request)
-    runs = runs_visible_to(actor_of(request))
-    state, words = request.GET.get("state", ""), request.GET.get("q", "").strip()
-    if state in RunState.values:
-        runs = runs.filter(state=state)
-    if words:
-        runs = runs.filter(business_key__iexact=words) | runs.filter(title__icontains=words)
+    actor = actor_of(request)
+    query = RunFilter.parse(request.GET.dict())
+    runs = query.apply(actor)
+    page = page_of(runs, cursor=request.GET.get("after"))
     context = {
-        "page": page_of(runs, cursor=request.GET.get("after")),
+        "page": page,
+        "rows": rows_of(page.items),
+        "count": counted(runs, page, is_first=not request.GET.get("after")),
+        "query": query,
+        "asked": str(query),
         "states": RunState.choices,
-        "state": state,
-        "q": words,
+        "processes": processes_visible_to(actor).order_by("name"),
+        "agents": agents_visible_to(actor).order_by("name").only("slug", "name"),
     }
     return page_or_part(request, "runs/list.html", "runs/_rows.html", context)
+
+
+@require_safe
+def run_export(request: HttpRequest, format: str) -> HttpResponseBase:
+    """Everything the filter in the address shows, as a file."""
+    person_of(request)
+    if (known := FORMATS.get(format)) is None:
+        raise NotFound("page.not_found", "A list comes as csv or as jsonl.")
+    query = RunFilter.parse(request.GET.dict())
+    return _file(export(actor_of(request), query, known), f"runs.{known}", CONTENT_TYPES[known])
+
+
+def _file(pieces: Iterator[bytes], name: str, content_type: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(pieces, content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @require_safe
@@ -62,6 +98,50 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         return unchanged()
     context = _shown(request, found, version) | {"form": _extend_form(request, found)}
     return page_or_part(request, "runs/run.html", "runs/_reading.html", context)
+
+
+@require_safe
+@gzip_page
+def timeline_feed(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """The rows of the timeline as compact JSON, in pieces; 204 while the reader's `version` is still true."""
+    person_of(request)
+    actor = actor_of(request)
+    found = run_for(actor, run_id)
+    version = version_of(found)
+    if request.GET.get("version") == version:
+        return unchanged()
+    after = Place.parse(request.GET["after"]) if request.GET.get("after") else None
+    feed = feed_of(actor, found, above().halts(actor, found), after=after, version=version)
+    body = json.dumps(feed, ensure_ascii=False, separators=(",", ":"))
+    response = HttpResponse(body, content_type="application/json")
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_safe
+def timeline_file(request: HttpRequest, run_id: UUID, format: str) -> HttpResponseBase:
+    """Every step of the run as a file: csv, jsonl, or one html page that needs nothing else."""
+    person_of(request)
+    actor = actor_of(request)
+    found = run_for(actor, run_id)
+    if format == "html":
+        return _file(sheet_of(actor, found), f"run-{run_id}.html", "text/html; charset=utf-8")
+    if (known := FORMATS.get(format)) is None:
+        raise NotFound("page.not_found", "A timeline comes as csv, as jsonl or as html.")
+    pieces = written(known, CSV_COLUMNS, cells_of(actor, found), asked=f"run={run_id}")
+    return _file(pieces, f"run-{run_id}.{known}", CONTENT_TYPES[known])
+
+
+@require_safe
+def step(request: HttpRequest, run_id: UUID, step_id: UUID) -> HttpResponse:
+    """What is known of one step, and what its call carries, masked as for every reader of their rights."""
+    person_of(request)
+    actor = actor_of(request)
+    found = run_for(actor, run_id)
+    shown = span_for(found, step_id)
+    content = above().content(actor, shown.tool_call_id) if shown.tool_call_id else None
+    context = {"run": found, "step": shown, "row": row_of(shown), "content": content}
+    return page_or_part(request, "runs/step.html", "runs/_step.html", context)
 
 
 @require_safe
@@ -109,7 +189,12 @@ def _shown(request: HttpRequest, found: Run, version: str) -> dict[str, Any]:
     }
     if reading == STORY:
         return context | {"story": story_for(actor_of(request), found)}
-    return context | {"timeline": timeline_of(found, spans_of(found), now=now)}
+    after = Place.parse(request.GET["after"]) if request.GET.get("after") else None
+    return context | {
+        "timeline": timeline_of(actor_of(request), found, halts, after=after, now=now),
+        "reader_zone": timezone.get_current_timezone_name(),
+        **OF_TIMELINE,
+    }
 
 
 def _tabs(found: Run, reading: str) -> list[dict[str, Any]]:
