@@ -77,7 +77,6 @@ def facts_of(actor: Actor, run: Run) -> Facts:
     return Facts(
         calls=tuple(_calls(actor, run, told)),
         folds=tuple(_folds(groups, told)),
-        halts=tuple(halts_of(actor, run)),
         unwinds=tuple(_unwinds(run)),
         undoes=_undoes(run),
         totals=_totals(groups),

@@ -1,10 +1,11 @@
 """Which halts lay over a run while it lasted, as its story tells them."""
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from apps.core import clock
 from apps.core.actor import Actor
+from apps.core.once import once
 from apps.gateway.queries import calls_visible_to
 from apps.halts.models import Halt, Mode
 from apps.halts.queries import Reach, halts_visible_to, scope_key
@@ -21,6 +22,10 @@ def halts_of(actor: Actor, run: Run) -> list[HaltTold]:
     over = halts_visible_to(actor).filter(environment=run.environment, placed_at__lt=run.ended_at or clock.now())
     over = over.filter(Q(lifted_at=None) | Q(lifted_at__gt=run.started_at))
     over = over.filter(Q(mode=Mode.STOP) | Q(expires_at__gt=run.started_at)).order_by("placed_at", "id")
+    return once(("halts_of_run", actor.key, run.id), lambda: _read(actor, run, over))
+
+
+def _read(actor: Actor, run: Run, over: "QuerySet[Halt]") -> list[HaltTold]:
     placed = list(over[:MOST_TOLD])
     touched = _touched(actor, run) if placed else frozenset()
     return [_told(actor, halt) for halt in placed if scope_key(halt) in touched]

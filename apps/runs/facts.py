@@ -172,11 +172,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is told of a run beside its own row and steps."""
+    """All that is told of a run beside its own row, its steps and the halts over it."""
 
     calls: tuple[CallTold, ...] = ()
     folds: tuple[FoldTold, ...] = ()
-    halts: tuple[HaltTold, ...] = ()
     unwinds: tuple[UnwindTold, ...] = ()
     undoes: tuple[UUID, str] | None = None
     totals: Totals = field(default_factory=Totals)

@@ -60,9 +60,11 @@ def rows_of(runs: Collection[Run]) -> list[RunRow]:
     return [RunRow(run, costs.get(run.id), waits.get(run.id), (run.ended_at or now) - run.started_at) for run in runs]
 
 
-def counted(runs: "QuerySet[Run]", page: Page[Run], *, is_first: bool) -> int:
-    """How many, counted as far as the list tells; not asked where the first page holds all of them."""
-    if is_first and page.next is None:
+def counted(runs: "QuerySet[Run]", query: RunFilter, page: Page[Run], *, is_first: bool) -> int:
+    """How many, counted as far as the list tells. Words may have been looked for in every title: that is not done twice
+    where the first page holds all of them.
+    """
+    if query.q and is_first and page.next is None:
         return len(page.items)
     return runs.order_by()[: MOST_COUNTED + 1].count()
 

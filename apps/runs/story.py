@@ -71,13 +71,14 @@ class Story:
 def story_for(actor: Actor, run: Run) -> Story:
     """The story of a run that this actor sees, in the words they may read: operators' own are not for agents."""
     acts = [_act(act, quotes=not actor.is_agent) for act in acts_on(run)]
-    return story_of(run, above().facts(actor, run), story_steps(run), acts, now=clock.now())
+    halts = [one for halt in above().halts(actor, run) for one in _halt(halt)]
+    return story_of(run, above().facts(actor, run), story_steps(run), [*acts, *halts], now=clock.now())
 
 
 def story_of(
     run: Run, facts: Facts, steps: Sequence[Span], acts: Sequence[Sentence] = (), *, now: dt.datetime
 ) -> Story:
-    """A pure function of what is stored. What does not fit into fifteen sentences is told in fewer words; what is left
+    """A pure function of what is stored; `acts` are what was done to the run as a whole. What does not fit into fifteen sentences is told in fewer words; what is left
     out even so is counted.
     """
     details = Details(steps, now)
@@ -86,7 +87,6 @@ def story_of(
     around = [
         *acts,
         *(_fold(fold) for fold in facts.folds),
-        *(one for halt in facts.halts for one in _halt(halt)),
         *(one for unwind in facts.unwinds for one in _unwind(unwind)),
         *_hand_overs(facts.calls),
         *(one for call in reversed(facts.calls) for one in undone(call)),

@@ -38,7 +38,7 @@ def at_length(call: CallTold, details: Details) -> list[Sentence]:
         *_asked(call),
         *_people(call, details),
         *_tries(call, details),
-        *_end(call),
+        *_end(call, details),
         *_findings(call),
     ]
 
@@ -147,7 +147,10 @@ def _question(call: CallTold, ask: AskTold, *, is_again: bool) -> Sentence:
     ]
     who = _(", then ").join(chain)
     words = _("The changed request was put before %(who)s.") if is_again else _("It was put before %(who)s.")
-    limit = _("They had %(time)s to answer.") % {"time": between(ask.requested_at, ask.expires_at)}
+    is_open = ask.state in ("pending", "changes_requested")
+    limit = (_("They have %(time)s to answer.") if is_open else _("They had %(time)s to answer.")) % {
+        "time": between(ask.requested_at, ask.expires_at)
+    }
     return _sentence(call, ask.requested_at, "human_wait", f"{words % {'who': who}} {limit}", rank=2)
 
 
@@ -234,12 +237,12 @@ def _lookups(call: CallTold, details: Details) -> list[Sentence]:
     return told
 
 
-def _end(call: CallTold) -> list[Sentence]:
+def _end(call: CallTold, details: Details) -> list[Sentence]:
     """How it ended, unless that was a person's finding."""
     if call.findings and call.state in ("succeeded", "failed", "outcome_unknown", "compensated"):
         return []
     if call.state in ("outcome_unknown", *OPEN):
-        return [_sentence(call, call.requested_at, "human_wait", words)] if (words := _waiting(call)) else []
+        return [_sentence(call, details.now, "human_wait", words)] if (words := _waiting(call)) else []
     at = call.finished_at or call.requested_at
     is_done = call.state in ("succeeded", "compensated")
     kind = "tool" if is_done else {"halted": "halt"}.get(call.state, "event")
@@ -262,7 +265,9 @@ def _end(call: CallTold) -> list[Sentence]:
 
 
 def _waiting(call: CallTold) -> str:
+    missing = [stage.team for ask in call.asks[-1:] for stage in ask.stages if stage.passed_at is None]
     return {
+        "awaiting_approval": _("The answer of %(teams)s is still missing.") % {"teams": enumerated(missing)},
         "queued": _("It has leave and waits for its turn."),
         "executing": _("It is being carried out right now."),
     }.get(call.state, "")
@@ -292,7 +297,7 @@ def _ending(call: CallTold) -> str:
         "failed": _("It failed. %(said)s%(system)s did nothing.") % {"said": said, "system": call.system},
         "outcome_unknown": _("Nobody knows yet whether it happened."),
     }
-    return words.get(call.state) or _waiting(call) or _("It waits for people.")
+    return words.get(call.state) or _waiting(call)
 
 
 def _expired(call: CallTold) -> str:

@@ -23,7 +23,7 @@ FIRST_ROWS = 200
 FEED_ROWS = 10_000
 # A point still has to be seen and hit.
 THINNEST_PERCENT = 0.4
-TICK_COUNT = 5
+TICK_COUNT = 4
 CSV_COLUMNS = (
     "id",
     "call",
@@ -170,16 +170,19 @@ class _Strings:
         self.numbers: dict[str, int] = {"": 0}
 
     def number(self, text: str) -> int:
-        return self.numbers.setdefault(text, len(self.numbers))
+        numbers = self.numbers
+        return numbers[text] if text in numbers else numbers.setdefault(text, len(numbers))
 
 
 def feed_of(actor: Actor, run: Run, halts: Sequence[HaltTold], *, after: Place | None, version: str) -> dict[str, Any]:
-    """One piece of the rows as the browser draws them: milliseconds since the run began, texts by number.
+    """One piece of the rows as the browser draws them: milliseconds since the run began, texts by number. Version and
+    halts are those of the first piece.
 
     A row is [id, parent, call, kind, origin, status, start, duration, text, note, actor, minor, currency, policy, url,
     tokens]; a duration of null is under way.
     """
-    rows = rows_of(actor, run, after=after, most=FEED_ROWS)
+    rows = rows_of(actor, run, after=after, most=FEED_ROWS + 1)
+    more, rows = rows[FEED_ROWS:], rows[:FEED_ROWS]
     strings, start = _Strings(), run.started_at
     number = strings.number
     return {
@@ -210,7 +213,7 @@ def feed_of(actor: Actor, run: Run, halts: Sequence[HaltTold], *, after: Place |
             for row in rows
         ],
         "strings": list(strings.numbers),
-        "next": str(Place(rows[-1].started_at, rows[-1].id)) if len(rows) == FEED_ROWS else None,
+        "next": str(Place(rows[-1].started_at, rows[-1].id)) if more else None,
     }
 
 

@@ -1,19 +1,21 @@
 """Runs: the list, and one run's timeline."""
 
 import datetime as dt
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
-from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.requests import actor_of, person_of
@@ -21,6 +23,7 @@ from apps.core import clock
 from apps.core.errors import Invalid, NotFound
 from apps.core.export import CONTENT_TYPES, FORMATS, written
 from apps.core.htmx import page_or_part, unchanged, wants_partial
+from apps.core.once import read_once
 from apps.core.paging import page_of
 from apps.registry.permissions import GOVERN
 from apps.registry.queries import agents_visible_to, holds, processes_visible_to, require
@@ -35,6 +38,7 @@ from apps.runs.sheet import sheet_of
 from apps.runs.spent import split_of
 from apps.runs.steps import Place, row_of
 from apps.runs.story import story_for
+from apps.runs.telling import record
 from apps.runs.timeline import CSV_COLUMNS, cells_of, feed_of, timeline_of
 
 STORY, TIMELINE = "story", "timeline"
@@ -59,7 +63,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "rows": rows_of(page.items),
-        "count": counted(runs, page, is_first=not request.GET.get("after")),
+        "count": counted(runs, query, page, is_first=not request.GET.get("after")),
         "query": query,
         "asked": str(query),
         "states": RunState.choices,
@@ -87,6 +91,7 @@ def _file(pieces: Iterator[bytes], name: str, content_type: str) -> StreamingHtt
 
 
 @require_safe
+@read_once()
 def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The story, or the timeline. While the run is open the part is polled, and answers 204 as long as nothing new
     happened.
@@ -101,33 +106,44 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 
 @require_safe
-@gzip_page
 def timeline_feed(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The rows of the timeline as compact JSON, in pieces; 204 while the reader's `version` is still true."""
     person_of(request)
     actor = actor_of(request)
     found = run_for(actor, run_id)
-    version = version_of(found)
-    if request.GET.get("version") == version:
-        return unchanged()
-    after = Place.parse(request.GET["after"]) if request.GET.get("after") else None
-    feed = feed_of(actor, found, above().halts(actor, found), after=after, version=version)
-    body = json.dumps(feed, ensure_ascii=False, separators=(",", ":"))
-    response = HttpResponse(body, content_type="application/json")
+    if request.GET.get("after"):
+        feed = feed_of(actor, found, (), after=Place.parse(request.GET["after"]), version="")
+    else:
+        version = version_of(found)
+        if request.GET.get("version") == version:
+            return unchanged()
+        feed = feed_of(actor, found, above().halts(actor, found), after=None, version=version)
+    body = json.dumps(feed, ensure_ascii=False, separators=(",", ":")).encode()
+    response = HttpResponse(content_type="application/json")
     response["Cache-Control"] = "private, no-store"
+    patch_vary_headers(response, ["Accept-Encoding"])
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        # at the least level it is a sixth already; nothing of the request is in it that could be guessed by its length
+        body, response["Content-Encoding"] = gzip.compress(body, compresslevel=1), "gzip"
+    response.content = body
     return response
 
 
 @require_safe
 def timeline_file(request: HttpRequest, run_id: UUID, format: str) -> HttpResponseBase:
-    """Every step of the run as a file: csv, jsonl, or one html page that needs nothing else."""
+    """Every step of the run as a file: csv, jsonl, or one html page that needs nothing else. That it was taken is
+    in the log.
+    """
     person_of(request)
     actor = actor_of(request)
     found = run_for(actor, run_id)
-    if format == "html":
-        return _file(sheet_of(actor, found), f"run-{run_id}.html", "text/html; charset=utf-8")
-    if (known := FORMATS.get(format)) is None:
+    known = FORMATS.get(format)
+    if known is None and format != "html":
         raise NotFound("page.not_found", "A timeline comes as csv, as jsonl or as html.")
+    with transaction.atomic():
+        record(actor, "run.exported", found, data={"format": format})
+    if known is None:
+        return _file(sheet_of(actor, found), f"run-{run_id}.html", "text/html; charset=utf-8")
     pieces = written(known, CSV_COLUMNS, cells_of(actor, found), asked=f"run={run_id}")
     return _file(pieces, f"run-{run_id}.{known}", CONTENT_TYPES[known])
 

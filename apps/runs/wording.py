@@ -15,7 +15,9 @@ AT_ONCE_BELOW = 2.0
 
 def length(seconds: float) -> str:
     """In words, two units at most: "40 seconds", "25 minutes", "2 hours and 5 minutes", "3 days and 4 hours"."""
-    whole = round(max(seconds, 0))
+    if seconds < 1:
+        return _("less than a second")
+    whole = round(seconds)
     if whole < 2 * MINUTE:
         return ngettext("%(n)s second", "%(n)s seconds", whole) % {"n": whole}
     if whole < HOUR:

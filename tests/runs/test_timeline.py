@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from apps.audit.models import AuditEntry
 from apps.core.ids import uuid7
 from apps.halts import services as halts
 from apps.runs import steps
@@ -35,7 +36,7 @@ def feed(client: Client, run: Run, query: str = "") -> dict[str, Any]:
 
 def named(piece: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Kind, status and text of each row."""
-    return [tuple(piece["strings"][row[index]] for index in (3, 5, 8)) for row in piece["rows"]]  # type: ignore[misc]
+    return [tuple(piece["strings"][row[index]] for index in (3, 5, 8)) for row in piece["rows"]]
 
 
 def test_the_feed_tells_every_step_once(writer: Robot, sign_in: SignIn) -> None:
@@ -137,6 +138,7 @@ def test_the_files_hold_every_step(writer: Robot, sign_in: SignIn) -> None:
     assert texts["csv"].count("Order-to-cash writer") == 600
     assert texts["jsonl"].count("Order-to-cash writer") == 600
     assert texts["html"].count('<th scope="row">') == 600
+    assert AuditEntry.objects.filter(code="run.exported", run_id=run.id).count() == 3
     assert "<script" not in texts["html"]
     assert "src=" not in texts["html"]
     assert dana.get(f"/runs/{run.id}/timeline-file.exe").status_code == 404

@@ -1,6 +1,5 @@
 // The timeline as a treegrid: at most eighty rows are in the page, whatever the run did; they are moved and filled anew as
-// somebody scrolls. Filters, zoom and what is open stand in the address. Values of SVG and style are set by script,
-// because the page's policy allows none inline.
+// somebody scrolls. Filters and zoom stand in the address. A row is cloned from a template of the page.
 (() => {
   const box = document.querySelector("#timeline-grid");
   if (!box) return;
@@ -18,12 +17,10 @@
   const canvas = document.querySelector("#timeline-minimap");
   const counter = document.querySelector("#timeline-count");
   const words = { done: box.dataset.wordDone, running: box.dataset.wordRunning, failed: box.dataset.wordFailed };
-  const language = document.documentElement.lang;
-  const number = new Intl.NumberFormat(language);
-  const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium", hour12: false, timeZone: box.dataset.zone });
   const glyphs = new Map();
   const tones = new Map();
   const templates = document.querySelector("#timeline-glyphs").content;
+  const blank = document.querySelector("#timeline-row");
   for (const one of templates.querySelectorAll("[data-glyph]")) glyphs.set(one.dataset.glyph, one.firstElementChild);
   for (const one of templates.querySelectorAll("[data-tone]")) tones.set(one.dataset.tone, one.dataset.value);
 
@@ -33,52 +30,17 @@
   };
   let rowHeight = body.rows[0]?.getBoundingClientRect().height || 28;
 
-  // --- words ---
-  const gap = "\u00a0";
-  const length = (ms) => {
-    if (ms === null) return words.running;
-    const seconds = ms / 1000;
-    if (seconds < 0.1) return `${Math.round(ms)}${gap}ms`;
-    if (seconds < 10) return `${seconds.toFixed(1)}${gap}s`;
-    const whole = Math.round(seconds);
-    if (whole < 60) return `${whole}${gap}s`;
-    if (whole < 3600) return `${Math.floor(whole / 60)}${gap}min${gap}${String(whole % 60).padStart(2, "0")}${gap}s`;
-    if (whole < 86400) return `${Math.floor(whole / 3600)}${gap}h${gap}${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")}`;
-    return `${Math.floor(whole / 86400)}${gap}d${gap}${Math.floor((whole % 86400) / 3600)}${gap}h`;
-  };
-  const currencies = new Map();
-  const money = (minor, currency) => {
-    if (minor === null || !currency) return "";
-    if (!currencies.has(currency)) currencies.set(currency, new Intl.NumberFormat(language, { style: "currency", currency }));
-    const format = currencies.get(currency);
-    return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
-  };
+  const { length, money, clockOf, number } = window.timelineWords(document.documentElement.lang, box.dataset);
+  const clock = clockOf(box.dataset.zone);
 
   // --- rows, made once and filled often ---
   const pool = [];
   const make = () => {
-    const row = document.createElement("tr");
-    row.tabIndex = -1;
-    row.innerHTML =
-      '<th class="timeline__step" scope="row"><span class="timeline__name"><button class="timeline__twist" type="button" tabindex="-1"></button><span></span><span class="timeline__text"></span><span class="tag"></span><span class="policy-ref"></span></span></th><td class="timeline__figure"></td><td class="timeline__figure timeline__extra"></td><td class="timeline__figure timeline__extra"></td><td class="timeline__lane"></td>';
+    const row = blank.content.firstElementChild.cloneNode(true);
     const [twist, glyph, text, note, policy] = row.querySelector(".timeline__name").children;
     const [, spent, tokens, sum, lane] = row.cells;
-    const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("class", "lane");
-    svg.setAttribute("aria-hidden", "true");
-    lane.append(svg);
-    const bar = document.createElementNS(SVG, "rect");
-    bar.setAttribute("y", "26%");
-    bar.setAttribute("height", "48%");
-    bar.setAttribute("rx", "2.5");
-    const point = document.createElementNS(SVG, "svg");
-    point.setAttribute("y", "50%");
-    point.setAttribute("overflow", "visible");
-    const diamond = document.createElementNS(SVG, "path");
-    diamond.setAttribute("d", "M0-5.5 5.5 0 0 5.5-5.5 0z");
-    point.append(diamond);
-    const bands = document.createElementNS(SVG, "g");
-    svg.append(bands, bar, point);
+    const [bands, bar, point] = lane.firstElementChild.children;
+    const diamond = point.firstElementChild;
     twist.addEventListener("click", () => toggle(row.line));
     return { row, twist, glyph, text, note, policy, spent, tokens, sum, bar, point, diamond, bands, zoom: "" };
   };
@@ -97,10 +59,8 @@
     if (opens) slot.row.setAttribute("aria-expanded", String(isOpen));
     else slot.row.removeAttribute("aria-expanded");
     slot.row.tabIndex = index === state.active ? 0 : -1;
-    slot.twist.hidden = !opens;
+    slot.twist.toggleAttribute("data-leaf", !opens);
     slot.twist.textContent = isOpen ? "▾" : "▸";
-    slot.twist.setAttribute("aria-label", node.text);
-    slot.twist.setAttribute("aria-hidden", "true");
     const glyph = glyphs.get(`${row.kind}/${row.origin}${bad ? "/bad" : ""}`);
     slot.glyph.replaceChildren(...(glyph ? [glyph.cloneNode(true)] : []));
     if (row.url) {
@@ -158,15 +118,11 @@
   };
 
   // --- which rows are in the page ---
-  const spacer = () => {
-    const row = document.createElement("tr");
-    row.className = "timeline__spacer";
-    row.setAttribute("aria-hidden", "true");
-    row.append(document.createElement("td"));
-    return row;
-  };
-  const above = spacer();
-  const below = spacer();
+  const spacer = document.querySelector("#timeline-spacer").content.firstElementChild;
+  const above = spacer.cloneNode(true);
+  const below = spacer.cloneNode(true);
+  // as a height of SVG, because the page's policy allows no style
+  const stretch = (row, count) => row.querySelector("svg").setAttribute("height", String(count * rowHeight));
   const render = () => {
     const top = body.getBoundingClientRect().top;
     const seen = Math.ceil(window.innerHeight / rowHeight);
@@ -177,8 +133,8 @@
     const wanted = pool.slice(0, count).map((slot) => slot.row);
     if (body.rows.length !== count + 2 || body.rows[1] !== wanted[0]) body.replaceChildren(above, ...wanted, below);
     for (let index = 0; index < count; index += 1) fill(pool[index], state.lines[first + index], first + index);
-    above.firstElementChild.style.blockSize = `${first * rowHeight}px`;
-    below.firstElementChild.style.blockSize = `${(state.lines.length - first - count) * rowHeight}px`;
+    stretch(above, first);
+    stretch(below, state.lines.length - first - count);
     if (hadFocus) pool.find((slot) => slot.row.line === state.active)?.row.focus({ preventScroll: true });
   };
   let isDue = false;
@@ -239,49 +195,8 @@
     relist();
   };
 
-  // --- the map of the whole run ---
-  const map = () => {
-    const width = canvas.clientWidth;
-    const height = canvas.clientHeight;
-    const scale = window.devicePixelRatio || 1;
-    canvas.width = width * scale;
-    canvas.height = height * scale;
-    const ink = canvas.getContext("2d");
-    ink.scale(scale, scale);
-    const look = getComputedStyle(canvas);
-    const counts = new Uint32Array(width + 1);
-    const bads = new Uint8Array(width + 1);
-    for (const row of state.rows) {
-      const at = Math.min(width, Math.max(0, Math.floor((row.start / state.whole) * width)));
-      counts[at] += 1;
-      if (BAD.has(row.status)) bads[at] = 1;
-    }
-    const most = Math.log1p(Math.max(1, ...counts));
-    for (const [begin, end] of state.halts) {
-      ink.globalAlpha = 0.25;
-      ink.fillStyle = look.caretColor;
-      ink.fillRect((begin / state.whole) * width, 0, (((end ?? state.whole) - begin) / state.whole) * width, height);
-    }
-    ink.globalAlpha = 1;
-    for (let at = 0; at <= width; at += 1) {
-      if (!counts[at]) continue;
-      const tall = Math.max(3, (Math.log1p(counts[at]) / most) * (height - 4));
-      ink.fillStyle = bads[at] ? look.caretColor : look.color;
-      ink.fillRect(at, height - tall, 1, tall);
-    }
-    const { from, to } = view();
-    ink.strokeStyle = look.outlineColor;
-    ink.lineWidth = 2;
-    if (state.to !== null) ink.strokeRect((from / state.whole) * width, 1, ((to - from) / state.whole) * width, height - 2);
-  };
-  let dragged = null;
-  const placeOf = (event) => ((event.clientX - canvas.getBoundingClientRect().left) / canvas.clientWidth) * state.whole;
-  canvas.addEventListener("pointerdown", (event) => { dragged = placeOf(event); canvas.setPointerCapture(event.pointerId); });
-  canvas.addEventListener("pointerup", (event) => {
-    const here = placeOf(event);
-    if (dragged !== null && Math.abs(here - dragged) > state.whole / 200) zoom(Math.min(dragged, here), Math.max(dragged, here));
-    dragged = null;
-  });
+  const map = () => window.timelineMap.draw(canvas, state, view());
+  window.timelineMap.drags(canvas, () => state.whole, (from, to) => zoom(from, to));
 
   // --- acts ---
   const go = (index) => {
@@ -297,7 +212,7 @@
   const show = (line) => {
     if (!line || line.node.row.isGroup) return;
     const id = line.node.row.id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-    window.htmx.ajax("GET", `${box.dataset.steps}${id}/`, { target: "#step", swap: "innerHTML" });
+    window.htmx.ajax("GET", `${box.dataset.steps}${id}/`, "#step");
   };
   const KEYS = {
     ArrowDown: () => go(state.active + 1),
@@ -373,7 +288,8 @@
     const rows = [];
     const isNew = await window.timelineRows(box.dataset.feed, state.version, (piece, some, isLast) => {
       for (const row of some) rows.push(row);
-      Object.assign(state, { start: piece.start, halts: piece.halts, isOpen: piece.is_open, now: piece.now, version: piece.version });
+      Object.assign(state, { start: piece.start, isOpen: piece.is_open, now: piece.now });
+      if (piece.version) Object.assign(state, { halts: piece.halts, version: piece.version });
       if (!isLast && state.tree) return; // somebody reads already: the rest comes at once
       state.rows = rows;
       settle();
