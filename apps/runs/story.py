@@ -78,8 +78,8 @@ def story_for(actor: Actor, run: Run) -> Story:
 def story_of(
     run: Run, facts: Facts, steps: Sequence[Span], acts: Sequence[Sentence] = (), *, now: dt.datetime
 ) -> Story:
-    """A pure function of what is stored; `acts` are what was done to the run as a whole. What does not fit into fifteen sentences is told in fewer words; what is left
-    out even so is counted.
+    """A pure function of what is stored; `acts` are what was done to the run as a whole. What does not fit into fifteen
+    sentences is told in fewer words; what is left out even so is counted.
     """
     details = Details(steps, now)
     told = [at_length(call, details) for call in facts.calls]
