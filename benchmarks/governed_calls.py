@@ -82,7 +82,7 @@ def run(directory: Path, connector: Connector, *, seconds: int, with_statements:
         # in a database of its own, the worker neither finds nor works on what pgbench writes
         pgbench = Pgbench(database.copy("pgbench"), script)
         rows = [take_turns(calls, pgbench, count, seconds=seconds) for count in CLIENT_COUNTS]
-        paced = at_half_load(calls, rows, seconds=seconds)
+        paced = at_half_load(calls, rows, connector, seconds=seconds)
         pgbench.check()
         books = report.Books(calls.done_count, connector.ledger(), succeeded_calls(database))
     failures = report.complaints(rows, paced, books)
@@ -142,13 +142,15 @@ def take_turns(calls: Calls, pgbench: Pgbench, client_count: int, *, seconds: in
     return report.Row(client_count, reduce(add, governed), reduce(add, alone))
 
 
-def at_half_load(calls: Calls, rows: list[report.Row], *, seconds: int) -> report.Paced:
-    """How long an answer takes when half as much is asked for as the console can do."""
+def at_half_load(calls: Calls, rows: list[report.Row], connector: Connector, *, seconds: int) -> report.Paced:
+    """How long things take when half as much is asked for as the console can do."""
     full = next(row for row in rows if row.client_count == report.FLOOR_CLIENTS).governed.per_second
     say("half load …")
     time.sleep(SETTLE_SECONDS)
-    per_second = full / 2
-    return report.Paced(per_second, calls.measure(report.FLOOR_CLIENTS, seconds, per_second=per_second))
+    measured = calls.measure(report.FLOOR_CLIENTS, seconds, per_second=full / 2)
+    arrivals = connector.arrivals()
+    decided = [round((arrivals[key] - due_at) * 1000, 2) for key, due_at in measured.due_at.items()]
+    return report.Paced(full / 2, measured, decided)
 
 
 if __name__ == "__main__":

@@ -42,13 +42,11 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
-def database(name: str, *, pool_size: int) -> dict[str, Any]:
-    """Django's settings for a libpq URL (unix sockets and sslmode included). A pool only when `pool_size` is above
-    0.
-    """
+def database(name: str, *, keeps_connections: bool) -> dict[str, Any]:
+    """Django's settings for a libpq URL (unix sockets and sslmode included)."""
     parts: dict[str, Any] = dict(conninfo_to_dict(text(name)))
-    settings: dict[str, Any] = {
-        "ENGINE": "django.db.backends.postgresql",
+    return {
+        "ENGINE": "meshconsole.postgresql",
         "NAME": parts.pop("dbname", ""),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),
@@ -56,8 +54,6 @@ def database(name: str, *, pool_size: int) -> dict[str, Any]:
         "PORT": str(parts.pop("port", "")),
         # without it one request answers 500 after PostgreSQL was restarted
         "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": None if keeps_connections else 0,
         "OPTIONS": parts,
     }
-    if pool_size:
-        settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10}
-    return settings

@@ -27,9 +27,7 @@ DEMO = env.flag("DEMO")
 if DEMO and not LOCAL:
     raise ImproperlyConfigured("DEMO=1 is for a console on loopback (LOCAL=1): it signs people in without a password.")
 
-DATABASES = {
-    "default": env.database("DATABASE_URL", pool_size=env.number("DB_POOL_SIZE", 10) if env.flag("DB_POOL") else 0)
-}
+DATABASES = {"default": env.database("DATABASE_URL", keeps_connections=env.flag("DB_KEEP"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -73,7 +71,7 @@ MIDDLEWARE = [
     "apps.core.pages.refuse_unreadable",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "apps.core.middleware.content_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

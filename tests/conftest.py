@@ -31,6 +31,10 @@ from tests.world import document
 # Playwright's synchronous API runs an event loop in the test's thread.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
+HERE = Path(__file__).parent
+# Browsers and whole installations.
+SLOW = ("journeys", "accessibility", "queries")
+
 
 @pytest.fixture(scope="session")
 def erp_server() -> Iterator[FakeErp]:
@@ -81,6 +85,11 @@ def world(db: None, world_file: Path, erp: FakeErp) -> FakeErp:
     if not Process.objects.exists():
         _load(world_file)
     return erp
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow files first: at the end one process would work at one of them alone."""
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in SLOW)
 
 
 @pytest.fixture(autouse=True)

@@ -157,7 +157,7 @@ class LiveConsole:
     def start_web(self) -> None:
         granian = str(Path(sys.executable).parent / "granian")
         options = ("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1")
-        self.start("web", granian, *options, "--blocking-threads", "8", "meshconsole.wsgi:application", DB_POOL="1")
+        self.start("web", granian, *options, "--blocking-threads", "8", "meshconsole.wsgi:application", DB_KEEP="1")
         until(lambda: answers(f"{self.url}/healthz"), "the web server answers")
 
     def start_worker(self, *, concurrency: int = 2) -> None:

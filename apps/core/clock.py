@@ -2,14 +2,12 @@
 
 import datetime as dt
 
-from django.utils import timezone
-
 _shift = dt.timedelta(0)
 
 
 def now() -> dt.datetime:
     """The present moment, aware, UTC."""
-    return timezone.now() + _shift
+    return dt.datetime.now(dt.UTC) + _shift
 
 
 def shift(by: dt.timedelta) -> None:

@@ -42,6 +42,9 @@ class Moment:
     marks: dict[str, UUID | None]
 
 
+_latest: Moment | None = None
+
+
 def read_moment() -> Moment:
     """In a transaction that holds a lock: what is true under that lock."""
     [answer] = ask(MOMENT)
@@ -50,8 +53,17 @@ def read_moment() -> Moment:
 
 def moment_of(answer: tuple[Any, ...] | None) -> Moment:
     """What was answered to MOMENT."""
+    global _latest
     now, *marks = answer or ()
-    return Moment(now, dict(zip(GENERATIONS, marks, strict=True)))
+    _latest = Moment(now, dict(zip(GENERATIONS, marks, strict=True)))
+    return _latest
+
+
+def latest_moment() -> Moment | None:
+    """The last moment that this process has read, however long ago that was: for a guess that is looked at again under
+    a moment of its own before anything comes of it.
+    """
+    return _latest
 
 
 def begins_new(generation: str) -> list[pgtrigger.Trigger]:

@@ -16,11 +16,13 @@ V = TypeVar("V")
 
 class BoundedCache(Generic[K, V]):
     """Keeps the `size` values used last, of things that never change. Safe between threads; two may make the same
-    value, which does no harm.
+    value, which does no harm. With `weigh` it keeps as many as weigh `size` together, and the last one in any case.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, weigh: Callable[[V], int] | None = None) -> None:
         self._size = size
+        self._weigh = weigh or (lambda _: 1)
+        self._weight = 0
         self._lock = Lock()
         self._values: OrderedDict[K, V] = OrderedDict()
 
@@ -33,15 +35,18 @@ class BoundedCache(Generic[K, V]):
 
     def put(self, key: K, value: V) -> V:
         with self._lock:
+            if (before := self._values.pop(key, None)) is not None:
+                self._weight -= self._weigh(before)
             self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
+            self._weight += self._weigh(value)
+            while self._weight > self._size and len(self._values) > 1:
+                self._weight -= self._weigh(self._values.popitem(last=False)[1])
         return value
 
     def clear(self) -> None:
         with self._lock:
             self._values.clear()
+            self._weight = 0
 
 
 class Remembered(Generic[K, V]):
@@ -67,3 +72,12 @@ class Remembered(Generic[K, V]):
         if value is not None and mark is not None:
             self._values.put(key, (mark, value))
         return value
+
+    def recall(self, key: K, moment: Moment | None) -> V | None:
+        """What was found under this key in the generation of that moment, if it is still here. Reads nothing."""
+        kept = self._values.get(key) if moment is not None else None
+        return (
+            kept[1]
+            if kept is not None and moment is not None and kept[0] == moment.marks.get(self._generation)
+            else None
+        )

@@ -5,6 +5,8 @@ These build it once per model and shape. Signals, deferred fields and what is fi
 """
 
 import datetime as dt
+import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +24,11 @@ Statement = tuple[str, Sequence[Any]]
 Question = Statement
 """A SELECT of one row or none."""
 
+
+class NotClaimed(Exception):
+    """The row was not as whoever wanted to change it expects: another was quicker."""
+
+
 # Values of this type go into such a column as they are. Asking the field, which checks and converts whatever people
 # may give it, takes longer than all else about an INSERT. A field of a class of its own is asked in any case.
 _TAKEN_AS_IT_IS: dict[type, type] = {
@@ -38,12 +45,23 @@ _TAKEN_AS_IT_IS: dict[type, type] = {
 }
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
+# How a value of this type stands in a statement, where that is quicker than to ask psycopg.
+_WRITTEN: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"NULL",
+    UUID: lambda value: b"'%b'" % value.hex.encode(),
+    dt.datetime: lambda value: b"'%b'::timestamptz" % value.isoformat().encode(),
+}
+
+
 class _Column(NamedTuple):
-    """A field, the attribute that holds its value, and the type it takes as it is."""
+    """A field, the attribute that holds its value, the type it takes as it is, and whether it is plain JSON."""
 
     field: "Field[Any, Any]"
     attribute: str
     taken: type | None
+    is_json: bool
 
 
 def sole(rows: "QuerySet[Any, R]") -> R | None:
@@ -86,6 +104,18 @@ def change_unseen(model: type[Model], changes: dict[str, Any], **where: Any) -> 
     _send_or_wait([(sql, [*_prepared(columns, changes), *_prepared(columns[len(changes) :], where)])])
 
 
+def claim(model: type[Model], changes: dict[str, Any], **where: Any) -> None:
+    """`change` of one row that has to be there, as the first statement of a `together`: what follows goes out with it.
+    Raises NotClaimed where there is none, at the latest when the block ends, and the transaction has to be rolled back.
+    """
+    waiting = _waiting()
+    if waiting is None or waiting.statements:
+        raise TypeError("A claim comes first in what is sent together.")
+    sql, columns = _update_of(model, tuple(changes), tuple(where))
+    waiting.statements = [(sql, [*_prepared(columns, changes), *_prepared(columns[len(changes) :], where)])]
+    waiting.begins_with_claim = True
+
+
 def insert(*rows: Model) -> None:
     """INSERT new rows whose keys and defaults were made here, in their order; within `together` they wait."""
     _send_or_wait([_insert_values(row) for row in rows])
@@ -106,10 +136,14 @@ def together() -> Iterator[None]:
     """Until the block ends, which is before the commit, statements that give no answer wait, and go to the database in
     one message: at the end, or before whatever else is asked of it, as if each had been sent at once.
     """
-    waiting = _Waiting()
-    with connection.execute_wrapper(waiting):
-        yield
-        waiting.send()
+    before = _waiting()
+    _here.waiting = waiting = _Waiting()
+    try:
+        with connection.execute_wrapper(waiting):
+            yield
+            waiting.send()
+    finally:
+        _here.waiting = before
 
 
 class _Waiting:
@@ -117,6 +151,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.statements: list[Statement] = []
+        self.begins_with_claim = False
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         self.send()
@@ -124,21 +159,32 @@ class _Waiting:
 
     def send(self) -> None:
         statements, self.statements = self.statements, []
-        if statements:
-            _send(statements)
+        is_claim, self.begins_with_claim = self.begins_with_claim, False
+        if statements and not _send(statements) and is_claim:
+            raise NotClaimed
 
 
 def _send_or_wait(statements: list[Statement]) -> None:
-    waiting = next((wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, _Waiting)), None)
+    waiting = _waiting()
     if waiting is not None:
         waiting.statements += statements
     else:
         _send(statements)
 
 
-def _send(statements: list[Statement]) -> None:
+# What the block that this thread is in has put off: each statement asks, and Django's connection is slow to find.
+_here = threading.local()
+
+
+def _waiting() -> _Waiting | None:
+    return getattr(_here, "waiting", None)
+
+
+def _send(statements: list[Statement]) -> int:
+    """How many rows the first of them has changed."""
     with connection.cursor() as cursor:
         cursor.execute(_message(cursor, statements))
+        return int(cursor.rowcount)
 
 
 def _message(cursor: CursorWrapper, statements: Sequence[Statement]) -> str:
@@ -147,7 +193,7 @@ def _message(cursor: CursorWrapper, statements: Sequence[Statement]) -> str:
     """
     literal = Transformer(cursor.connection).as_literal
     texts = (
-        sql.encode() % tuple([b"NULL" if value is None else literal(value) for value in values])
+        sql.encode() % tuple([_WRITTEN.get(type(value), literal)(value) for value in values])
         for sql, values in statements
     )
     return b"; ".join(texts).decode()
@@ -173,6 +219,10 @@ def _given(column: _Column, values: dict[str, Any]) -> Any:
 def _prepare(column: _Column, value: Any) -> Any:
     if value is None or type(value) is column.taken:
         return value
+    if column.is_json:
+        return _JSON.encode(value)
+    if column.taken is str and isinstance(value, models.TextChoices):
+        return value.value
     return column.field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS])
 
 
@@ -204,7 +254,8 @@ def _column(field: "Field[Any, Any]") -> _Column:
     kind = field
     while isinstance(kind, models.ForeignKey):
         kind = kind.target_field
-    return _Column(field, field.attname, _TAKEN_AS_IT_IS.get(type(kind)))
+    is_json = type(kind) is models.JSONField and kind.encoder is None
+    return _Column(field, field.attname, _TAKEN_AS_IT_IS.get(type(kind)), is_json)
 
 
 def _fields(model: type[Model], names: tuple[str, ...]) -> list["Field[Any, Any]"]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,6 +16,7 @@ from apps.approvals.models import ApprovalState
 from apps.approvals.queries import approval_for
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
+from apps.core.generations import read_moment
 from apps.core.paging import page_of, page_size
 from apps.gateway import services, spending
 from apps.gateway.longpoll import MAX_WAIT_SECONDS, slot, wait_until
@@ -36,13 +38,22 @@ from apps.gateway.shown import (
     refusal_for,
     verdict_resource,
 )
+from apps.registry.authentication import RecalledAgentAuthentication
 from apps.registry.requests import agent_of
+from apps.registry.tokens import agent_behind
 
 FULL_RETRY_AFTER_SECONDS = 2
 
 
 class ToolCalls(APIView):
     """Ask for a tool call; list the calls one may see."""
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Whoever asks for a call is looked at again when it is decided."""
+        authenticators: list[BaseAuthentication] = super().get_authenticators()
+        if self.request is None or self.request.method != "POST":
+            return authenticators
+        return [RecalledAgentAuthentication(), *authenticators[1:]]
 
     @extend_schema(
         operation_id="tool_call_request",
@@ -54,7 +65,8 @@ class ToolCalls(APIView):
         signed_in = agent_of(request)
         asked, is_dry_run = read_tool_call(request.data, key_header=request.headers.get("Idempotency-Key"))
         if is_dry_run:
-            verdict = services.preview_tool_call(agent=signed_in.agent, request=asked)
+            agent = agent_behind(signed_in.credential.id, moment=read_moment()).agent
+            verdict = services.preview_tool_call(agent=agent, request=asked)
             return Response({"dry_run": True, "state": None, "decision": verdict_resource(verdict)})
         intake = services.request_tool_call(
             agent=signed_in.agent,

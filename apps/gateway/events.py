@@ -33,6 +33,18 @@ class ToolCallFinished(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallLeftUnknown(DomainEvent):
+    """Nobody knows what became of a call; people have to find out."""
+
+    tool_call_id: str
+    run_id: str
+
+    @property
+    def subject(self) -> str:
+        return f"tool_call:{self.tool_call_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallResolved(DomainEvent):
     """A person said what they found out about a call whose outcome nobody knew."""
 

@@ -9,7 +9,7 @@ from apps.core import clock, outbox
 from apps.core.actor import Actor
 from apps.core.money import Money
 from apps.gateway.deciding import audit_data
-from apps.gateway.events import CompensationEnded, ToolCallDecided, ToolCallFinished
+from apps.gateway.events import CompensationEnded, ToolCallDecided, ToolCallFinished, ToolCallLeftUnknown
 from apps.gateway.models import CallState, Decision, Outcome, ToolCall
 from apps.runs import services as runs
 from apps.runs.models import RunState, SpanKind, SpanStatus
@@ -120,6 +120,8 @@ def tell_end(call: ToolCall, *, actor: Actor, data: dict[str, Any] | None = None
 def tell_end_of_run(call: ToolCall) -> None:
     """News of the end, and the end of a run that was opened for this call alone."""
     outbox.add(ToolCallFinished(tool_call_id=str(call.id), run_id=str(call.run_id), state=call.state))
+    if call.state == CallState.OUTCOME_UNKNOWN:
+        outbox.add(ToolCallLeftUnknown(tool_call_id=str(call.id), run_id=str(call.run_id)))
     if call.compensates_id is not None:
         outbox.add(CompensationEnded(tool_call_id=str(call.id), compensates_id=str(call.compensates_id)))
     runs.end_implicit_run(call.run_id, state=RUN_STATE_FOR.get(CallState(call.state), RunState.FAILED))

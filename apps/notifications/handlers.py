@@ -16,8 +16,7 @@ from apps.approvals.events import (
 )
 from apps.approvals.models import Approval, Escalation
 from apps.core.outbox import DomainEvent, Handler
-from apps.gateway.events import ToolCallConcluded, ToolCallFinished
-from apps.gateway.models import CallState
+from apps.gateway.events import ToolCallConcluded, ToolCallLeftUnknown
 from apps.notifications import handlers_operations, services
 from apps.notifications.models import NewsKind
 
@@ -59,10 +58,8 @@ def note_resolved(event: dict[str, Any]) -> None:
 
 
 def note_unknown(event: dict[str, Any]) -> None:
-    """Of all ends of calls this one asks people to do something."""
-    if event["state"] == CallState.OUTCOME_UNKNOWN:
-        key = f"unknown:{event['tool_call_id']}"
-        services.note(kind=NewsKind.UNKNOWN, key=key, tool_call_id=UUID(event["tool_call_id"]))
+    call_id = event["tool_call_id"]
+    services.note(kind=NewsKind.UNKNOWN, key=f"unknown:{call_id}", tool_call_id=UUID(call_id))
 
 
 def close_unknown(event: dict[str, Any]) -> None:
@@ -80,7 +77,7 @@ HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     ApprovalDelegated: [note_delegated],
     ApprovalChangesRequested: [note_changes_requested],
     ApprovalResolved: [note_resolved],
-    ToolCallFinished: [note_unknown],
+    ToolCallLeftUnknown: [note_unknown],
     ToolCallConcluded: [close_unknown],
     **handlers_operations.HANDLERS,
 }

@@ -9,42 +9,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from sys import intern
 from typing import Any
-from uuid import UUID
 
-from cedarpy import Decision, Entities, PolicySet, is_authorized, policies_to_json_str
+from cedarpy import Decision, Entities, PolicySet, is_authorized
 
-from apps.core.canonical import digest
-from apps.core.errors import Invalid
 from apps.core.memory import BoundedCache
 from apps.policies.arguments import Misfit, as_long, carry
-from apps.policies.cedar_text import TextError, parse_error, statements
 from apps.policies.detectors import PREFIX
+from apps.policies.heads import Member, member
 from apps.policies.irreversible import NEVER_ALONE, never_alone
-from apps.policies.obligations import (
-    DEFAULT_EXPIRES_SECONDS,
-    Demand,
-    parse_chain,
-    parse_duration,
-    parse_escalations,
-    parse_redactions,
-    strictest,
-    with_redactions,
-)
-from apps.policies.parameters import Parameters, read_parameters
+from apps.policies.obligations import strictest, with_redactions
+from apps.policies.parameters import ParameterTypes
+from apps.policies.releases import LoadedRelease, Terms, cache_release, cached_release, content_hash, load_release
 from apps.policies.schema import action_groups, argument_shape, decision_schema
-from apps.policies.verdicts import (
-    CallFacts,
-    Obligations,
-    Outcome,
-    PolicyRef,
-    ReleaseRef,
-    ToolFacts,
-    Verdict,
-    floor_confidence,
-)
+from apps.policies.verdicts import CallFacts, Obligations, Outcome, ReleaseRef, Verdict, floor_confidence
+
+__all__ = [
+    "LoadedRelease",
+    "cache_release",
+    "cached_release",
+    "content_hash",
+    "decide",
+    "load_release",
+    "missing_detectors",
+    "replay",
+]
 
 NO_RELEASE = "No policies are released for this process in this environment, and without policies nothing is allowed."
 
@@ -52,97 +44,19 @@ NO_RELEASE = "No policies are released for this process in this environment, and
 REDACTION_UNAVAILABLE = "redaction_unavailable"
 NO_DETECTOR = "Policy demands that what %s finds is masked, and no such detector is installed."
 
-_releases: BoundedCache[UUID, LoadedRelease] = BoundedCache(200)
-_entities: BoundedCache[tuple[Any, ...], Entities] = BoundedCache(2_000)
+# Counted in policies. One that Cedar has parsed weighs some eight kilobytes, its text some three hundred bytes: at most
+# 80 MB and 30 MB in a process. What a mesh asks every day is a tenth of that.
+MOST_PARSED = 10_000
+MOST_SPEAKING = 100_000
 
-_EVALUATION_ERROR = re.compile(r"error while evaluating policy `([^`]*)`: (.*)", re.DOTALL)
+_surroundings: BoundedCache[tuple[Any, ...], Surroundings] = BoundedCache(2_000)
+_speaking: BoundedCache[tuple[ReleaseRef, tuple[Any, ...]], Speaking] = BoundedCache(
+    MOST_SPEAKING, weigh=lambda speaking: 1 + len(speaking.terms)
+)
+_parsed: BoundedCache[str, PolicySet] = BoundedCache(MOST_PARSED, weigh=lambda policies: 1 + len(policies))
+
+_EVALUATION_ERROR = re.compile(r"error while evaluating policy `policy([0-9]+)`: (.*)", re.DOTALL)
 _MISSING_ATTRIBUTE = re.compile(r"does not have the attribute `([^`]*)`")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What stands on one policy. `demand` is what a permit asks of people, or None; `redact` what it wants masked."""
-
-    position: int
-    ref: PolicyRef
-    demand: Demand | None
-    redact: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedRelease:
-    """A release made ready to decide. Where `problem` is not empty it could not be, and everything it has a say in is
-    denied.
-    """
-
-    ref: ReleaseRef
-    policies: PolicySet | None = None
-    terms: Mapping[str, Terms] = field(default_factory=dict)
-    parameters: Parameters = field(default_factory=lambda: Parameters((), {}))
-    parameters_text: str = "{}"
-    problem: str = ""
-
-
-def content_hash(text: str, parameters: dict[str, Any]) -> str:
-    """What a release is: SHA-256 over canonical text and parameters. Raises Invalid for parameters JSON cannot carry
-    exactly.
-    """
-    return digest({"text": text, "parameters": parameters})
-
-
-def load_release(ref: ReleaseRef, *, text: str, parameters: dict[str, Any]) -> LoadedRelease:
-    """Parse a stored release. Never raises: what cannot be read comes back with its `problem`."""
-    try:
-        return _load(ref, text, parameters)
-    except (Invalid, TextError) as error:
-        why = error.sentence
-    except (ValueError, TypeError, RecursionError) as error:
-        why = str(error)
-    return LoadedRelease(ref, problem=f"The policies {ref} cannot be read, so nothing is allowed: {why}")
-
-
-def _load(ref: ReleaseRef, text: str, parameters: dict[str, Any]) -> LoadedRelease:
-    if content_hash(text, parameters) != ref.content_hash:
-        raise ValueError("They are not what was released.")
-    read, problems = read_parameters(parameters)
-    if problems:
-        raise ValueError(problems[0])
-    for statement in statements(text):
-        if flaw := parse_error(statement):
-            raise flaw
-    parsed = json.loads(policies_to_json_str(text))
-    if parsed["templates"]:
-        raise ValueError("They contain a template.")
-    terms = {name: _terms(ref, name, policy) for name, policy in parsed["staticPolicies"].items()}
-    return LoadedRelease(ref, PolicySet.from_str(text), terms, read, json.dumps(read.values))
-
-
-def _terms(ref: ReleaseRef, name: str, policy: dict[str, Any]) -> Terms:
-    annotations: dict[str, str] = {key: value or "" for key, value in policy.get("annotations", {}).items()}
-    demand = _demand(annotations) if "approval" in annotations else None
-    if not annotations.get("id") or not annotations.get("says"):
-        raise ValueError("A policy in them has no @id or no @says.")
-    said = PolicyRef(annotations["id"], ref.set, ref.version, annotations["says"])
-    redact = parse_redactions(annotations["redact"]) if "redact" in annotations else ()
-    return Terms(int(name.removeprefix("policy")), said, demand, redact)
-
-
-def _demand(annotations: dict[str, str]) -> Demand:
-    expires, escalate = annotations.get("expires"), annotations.get("escalate")
-    return Demand(
-        parse_chain(annotations["approval"]),
-        DEFAULT_EXPIRES_SECONDS if expires is None else parse_duration(expires),
-        () if escalate is None else parse_escalations(escalate),
-    )
-
-
-def cached_release(release_id: UUID) -> LoadedRelease | None:
-    """A release this process has loaded before. Releases never change, so it is never stale."""
-    return _releases.get(release_id)
-
-
-def cache_release(release_id: UUID, release: LoadedRelease) -> LoadedRelease:
-    return _releases.put(release_id, release)
 
 
 def decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
@@ -156,7 +70,7 @@ def decide(facts: CallFacts, releases: Sequence[LoadedRelease]) -> Verdict:
     except Misfit as misfit:
         sentence = f"The call cannot be weighed against policies: {misfit}."
         return Verdict("deny", (), Obligations(), refs, (sentence,), facts.as_json())
-    answers = [_ask(release, question) for release in ordered]
+    answers = _answers(ordered, question)
     outcome, determining, obligations = _weigh(answers)
     errors = tuple(error for answer in answers for error in answer.errors)
     policies = tuple(terms.ref for terms in determining)
@@ -181,13 +95,48 @@ def replay(stored: dict[str, Any], releases: Sequence[LoadedRelease]) -> Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Agent, action and tool of a call with what they are in, for Cedar and for heads. `key` stands for all of it."""
+
+    key: tuple[Any, ...]
+    entities: Entities
+    principal: Member
+    action: Member
+    resource: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """The policies of one release whose heads match a call, in their order, and the parameters they read."""
+
+    release: ReleaseRef
+    terms: tuple[Terms, ...]
+    text: str
+    parameter_types: ParameterTypes
+    parameters_text: str
+
+    @property
+    def policies(self) -> PolicySet:
+        known = _parsed.get(self.text)
+        return known if known is not None else _parsed.put(self.text, PolicySet.from_str(self.text))
+
+
+@dataclass(frozen=True, slots=True)
 class _Question:
     """One call as Cedar reads it; only `params` differ between sets, and go in front of `context_rest`."""
 
-    tool: ToolFacts
-    request: dict[str, Any]
-    entities: Entities
+    facts: CallFacts
+    surroundings: Surroundings
     context_rest: str
+
+    def request(self, parameters_text: str) -> dict[str, Any]:
+        tool = self.facts.tool.name
+        return {
+            "principal": {"type": "Agent", "id": self.facts.agent},
+            "action": {"type": "Action", "id": tool},
+            "resource": {"type": "Tool", "id": tool},
+            "context": f'{{"params": {parameters_text}, {self.context_rest}',
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,38 +160,67 @@ def _weigh(answers: Iterable[_Answer]) -> tuple[Outcome, tuple[Terms, ...], Obli
     return ("require_approval" if obligations.stages else "allow"), permits, obligations
 
 
-def _ask(release: LoadedRelease, question: _Question) -> _Answer:
-    """What one set says."""
-    if release.policies is None:
-        return _Answer(errors=(release.problem,))
-    request = question.request | {"context": f'{{"params": {release.parameters_text}, {question.context_rest}'}
-    try:
-        schema = decision_schema(question.tool, release.parameters.types)
-        result = is_authorized(request, release.policies, question.entities, schema)
-    except (ValueError, TypeError):
-        return _Answer(errors=(_does_not_fit(release),))
-    # Cedar names its reasons in any order; a verdict must not depend on it
-    reasons = tuple(
-        sorted((release.terms[name] for name in result.diagnostics.reasons), key=lambda terms: terms.position)
+def _answers(releases: Sequence[LoadedRelease], question: _Question) -> list[_Answer]:
+    """What each set says. Only `params` differ between their requests, and those were checked when they were loaded. So
+    one request is held against the schema for all of them, and of the others those with nothing to say are not asked.
+    """
+    answers = {release.ref: _Answer(errors=(release.problem,)) for release in releases if release.problem}
+    asked = [_speaking_in(release, question.surroundings) for release in releases if not release.problem]
+    asked.sort(key=lambda speaking: not speaking.terms)
+    for number, speaking in enumerate(asked):
+        is_first = number == 0
+        answer = _ask(speaking, question, is_checked=is_first) if speaking.terms or is_first else _Answer()
+        if answer is None and is_first:
+            answers |= {other.release: _Answer(errors=(_does_not_fit(other.release),)) for other in asked}
+            break
+        answers[speaking.release] = answer or _Answer(errors=(_does_not_fit(speaking.release),))
+    return [answers[release.ref] for release in releases]
+
+
+def _speaking_in(release: LoadedRelease, around: Surroundings) -> Speaking:
+    key = (release.ref, around.key)
+    known = _speaking.get(key)
+    if known is not None:
+        return known
+    terms = tuple(
+        terms for terms in release.terms if terms.head.covers(around.principal, around.action, around.resource)
     )
-    errors = tuple(sorted(_explain(message, release) for message in result.diagnostics.errors))
+    text = intern("\n".join(each.source for each in terms))
+    read = release.parameters
+    types = tuple((name, kind) for name, kind in read.types if any(each.may_read(name) for each in terms))
+    values = json.dumps({name: read.values[name] for name, _ in types})
+    return _speaking.put(key, Speaking(release.ref, terms, text, types, values))
+
+
+def _ask(speaking: Speaking, question: _Question, *, is_checked: bool) -> _Answer | None:
+    """What these policies say; None where the call does not fit what they were written for."""
+    request = question.request(speaking.parameters_text)
+    try:
+        schema = decision_schema(question.facts.tool, speaking.parameter_types) if is_checked else None
+        result = is_authorized(request, speaking.policies, question.surroundings.entities, schema)
+    except (ValueError, TypeError):
+        return None
+    # Cedar names its reasons in any order; a verdict must not depend on it
+    positions = sorted(int(name.removeprefix("policy")) for name in result.diagnostics.reasons)
+    reasons = tuple(speaking.terms[position] for position in positions)
+    errors = tuple(sorted(_explain(message, speaking) for message in result.diagnostics.errors))
     if result.decision is Decision.Allow:
         return _Answer(permits=reasons, errors=errors)
     if result.decision is Decision.Deny:
         return _Answer(forbids=reasons, errors=errors)
-    return _Answer(errors=(_does_not_fit(release),))
+    return None
 
 
-def _does_not_fit(release: LoadedRelease) -> str:
-    return f"The call does not fit what the policies {release.ref} were written for, so they cannot decide it."
+def _does_not_fit(release: ReleaseRef) -> str:
+    return f"The call does not fit what the policies {release} were written for, so they cannot decide it."
 
 
-def _explain(message: str, release: LoadedRelease) -> str:
+def _explain(message: str, speaking: Speaking) -> str:
     """A sentence without any value of the call: it is kept in plain text, and Cedar's message may quote arguments."""
     match = _EVALUATION_ERROR.fullmatch(message)
-    if match is None or match[1] not in release.terms:
-        return f"The policies {release.ref} could not be evaluated."
-    policy, why = release.terms[match[1]].ref.id, match[2]
+    if match is None or int(match[1]) >= len(speaking.terms):
+        return f"The policies {speaking.release} could not be evaluated."
+    policy, why = speaking.terms[int(match[1])].ref.id, match[2]
     if missing := _MISSING_ATTRIBUTE.search(why):
         because = f"it reads “{missing[1]}”, which this call does not have"
     elif "overflow" in why:
@@ -253,7 +231,7 @@ def _explain(message: str, release: LoadedRelease) -> str:
         because = "it is nested too deeply"
     else:
         because = "a value in it cannot be read"
-    return f"Policy “{policy}” of {release.ref} could not be evaluated: {because}."
+    return f"Policy “{policy}” of {speaking.release} could not be evaluated: {because}."
 
 
 def _question(facts: CallFacts) -> _Question:
@@ -281,12 +259,7 @@ def _question(facts: CallFacts) -> _Question:
         context["region"] = facts.region
     if facts.customer_tier is not None:
         context["customer_tier"] = facts.customer_tier
-    request = {
-        "principal": {"type": "Agent", "id": facts.agent},
-        "action": {"type": "Action", "id": tool.name},
-        "resource": {"type": "Tool", "id": tool.name},
-    }
-    return _Question(tool, request, _entities_of(facts), json.dumps(context)[1:])
+    return _Question(facts, _surroundings_of(facts), json.dumps(context)[1:])
 
 
 def _decimal(facts: CallFacts) -> str:
@@ -296,33 +269,25 @@ def _decimal(facts: CallFacts) -> str:
     return f"{confidence:.4f}"
 
 
-def _entities_of(facts: CallFacts) -> Entities:
-    """Agent, tool and action with what they are in. The same few come again and again, so they are kept."""
+def _surroundings_of(facts: CallFacts) -> Surroundings:
+    """The same few come again and again, so they are kept."""
     tool = facts.tool
     groups = action_groups(tool)
     key = (facts.agent, facts.process, facts.teams, tool.name, tool.connector, groups)
-    known = _entities.get(key)
+    known = _surroundings.get(key)
     if known is not None:
         return known
-    parents = [("Process", facts.process), *(("Team", team) for team in facts.teams)]
+    principal = member("Agent", facts.agent, [("Process", facts.process), *(("Team", team) for team in facts.teams)])
+    action = member("Action", tool.name, [("Action", group) for group in groups])
+    resource = member("Tool", tool.name, [("Connector", tool.connector)])
     try:
-        made = Entities.from_json_str(
-            json.dumps(
-                [
-                    _entity("Agent", facts.agent, parents),
-                    _entity("Tool", tool.name, [("Connector", tool.connector)]),
-                    _entity("Action", tool.name, [("Action", group) for group in groups]),
-                ]
-            )
-        )
+        entities = Entities.from_json_str(json.dumps([_entity(each) for each in (principal, resource, action)]))
     except ValueError:
         raise Misfit("the agent or the tool has a name that policies cannot carry") from None
-    return _entities.put(key, made)
+    return _surroundings.put(key, Surroundings(key, entities, principal, action, resource))
 
 
-def _entity(kind: str, name: str, parents: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    return {
-        "uid": {"type": kind, "id": name},
-        "attrs": {},
-        "parents": [{"type": parent, "id": parent_name} for parent, parent_name in parents],
-    }
+def _entity(of: Member) -> dict[str, Any]:
+    kind, name = of.entity
+    parents = [{"type": parent, "id": parent_name} for parent, parent_name in of.parents]
+    return {"uid": {"type": kind, "id": name}, "attrs": {}, "parents": parents}

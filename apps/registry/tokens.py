@@ -1,6 +1,6 @@
 """Access tokens of agents: signed, fifteen minutes long, naming the credential they were given for.
 
-The database is asked at each use whether the credential still stands, so revoking it ends its tokens at once.
+At each use it is asked whether the credential still stands, so revoking it ends its tokens at once.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from django.core.signing import BadSignature, Signer
 from apps.core import clock
 from apps.core.actor import Actor, agent_actor
 from apps.core.errors import NotAuthenticated
-from apps.core.generations import CONFIGURATION, Moment, read_moment
+from apps.core.generations import CONFIGURATION, Moment, latest_moment, read_moment
 from apps.core.memory import BoundedCache, Remembered
 from apps.core.rows import sole
 from apps.registry.models import Agent, AgentCredential
@@ -58,14 +58,33 @@ def is_access_token(token: str) -> bool:
 
 def agent_for_token(token: str) -> SignedInAgent:
     """Who the token was given to, with process and teams. Raises NotAuthenticated and says why."""
-    credential_id, until = _claims.get(token) or _claims.put(token, _claims_of(token))
-    if until <= clock.now().timestamp():
-        raise NotAuthenticated("token.expired", "This access token has expired. Ask for a new one at /oauth/token.")
-    moment = read_moment()
+    return agent_behind(_credential_id_of(token), moment=read_moment())
+
+
+def agent_recalled(token: str) -> SignedInAgent:
+    """The same as this process last knew it, without asking the database where it does know. For whoever looks again by
+    `agent_behind` before anything comes of the request.
+    """
+    credential_id, moment = _credential_id_of(token), latest_moment()
+    credential = _standing.recall(credential_id, moment)
+    if credential is None or moment is None:
+        return agent_behind(credential_id, moment=read_moment())
+    return SignedInAgent(agent=credential.agent, credential=credential, moment=moment)
+
+
+def agent_behind(credential_id: UUID, *, moment: Moment) -> SignedInAgent:
+    """Whose credential it is at that moment. Raises NotAuthenticated for one that was revoked."""
     credential = _standing.get(credential_id, lambda: _read(credential_id), moment=moment)
     if credential is None:
         raise NotAuthenticated("token.revoked", "The credential behind this access token was revoked.")
     return SignedInAgent(agent=credential.agent, credential=credential, moment=moment)
+
+
+def _credential_id_of(token: str) -> UUID:
+    credential_id, until = _claims.get(token) or _claims.put(token, _claims_of(token))
+    if until <= clock.now().timestamp():
+        raise NotAuthenticated("token.expired", "This access token has expired. Ask for a new one at /oauth/token.")
+    return credential_id
 
 
 def _claims_of(token: str) -> tuple[UUID, int]:

@@ -13,9 +13,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from meshconsole.local import processes
 from meshconsole.local.launch import CHECKOUT
@@ -43,10 +45,17 @@ class Connector:
         return f"http://127.0.0.1:{self.port}"
 
     def ledger(self) -> Ledger:
+        return Ledger(**self._ask("/ledger"))
+
+    def arrivals(self) -> dict[str, float]:
+        """When each call arrived first, by the agent's key and the clock that all processes of the machine share."""
+        return {key.rpartition("/")[2]: seconds for key, seconds in self._ask("/arrivals").items()}
+
+    def _ask(self, path: str) -> Any:
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            link.request("GET", "/ledger")
-            return Ledger(**json.loads(link.getresponse().read()))
+            link.request("GET", path)
+            return json.loads(link.getresponse().read())
         finally:
             link.close()
 
@@ -79,17 +88,20 @@ def running_connector() -> Iterator[Connector]:
 class _Books:
     lock: threading.Lock = field(default_factory=threading.Lock)
     request_count: int = 0
-    keys: set[bytes] = field(default_factory=set)
+    arrivals: dict[bytes, float] = field(default_factory=dict)
 
     def post(self, key: bytes) -> bytes:
+        now = time.perf_counter()
         with self.lock:
             self.request_count += 1
-            self.keys.add(key)
+            self.arrivals.setdefault(key, now)
             return b'{"id": "CM-%d"}' % self.request_count
 
-    def as_json(self) -> bytes:
+    def as_json(self, head: bytes) -> bytes:
         with self.lock:
-            return json.dumps({"request_count": self.request_count, "effect_count": len(self.keys)}).encode()
+            if head.startswith(b"GET /arrivals"):
+                return json.dumps({key.decode(): seconds for key, seconds in self.arrivals.items()}).encode()
+            return json.dumps({"request_count": self.request_count, "effect_count": len(self.arrivals)}).encode()
 
 
 def _serve(link: socket.socket, books: _Books) -> None:
@@ -107,7 +119,7 @@ def _serve(link: socket.socket, books: _Books) -> None:
             while len(rest) < length:
                 rest += link.recv(65536)
             received = rest[length:]
-            body = books.as_json() if head.startswith(b"GET") else books.post(_header(head, b"idempotency-key"))
+            body = books.as_json(head) if head.startswith(b"GET") else books.post(_header(head, b"idempotency-key"))
             link.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )

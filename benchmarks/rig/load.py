@@ -49,10 +49,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`latencies_ms` are of the calls answered after the warm-up; `done_count` is of all calls."""
+    """`latencies_ms` are of the calls answered after the warm-up, and `due_at` says of each, by its key, when it was
+    due; `done_count` is of all calls.
+    """
 
     seconds: float
     latencies_ms: list[float]
+    due_at: dict[str, float]
     done_count: int
     error_count: int
     error_samples: list[str]
@@ -63,17 +66,23 @@ class Measured:
 
     def percentile_ms(self, percent: int) -> float:
         """The latency that so many of a hundred calls stay below."""
-        ordered = sorted(self.latencies_ms) or [0.0]
-        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+        return percentile(self.latencies_ms, percent)
 
     def __add__(self, other: Measured) -> Measured:
         return Measured(
             seconds=self.seconds + other.seconds,
             latencies_ms=self.latencies_ms + other.latencies_ms,
+            due_at=self.due_at | other.due_at,
             done_count=self.done_count + other.done_count,
             error_count=self.error_count + other.error_count,
             error_samples=(self.error_samples + other.error_samples)[:SAMPLES_SHOWN],
         )
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """What so many of a hundred of the values stay below."""
+    ordered = sorted(values) or [0.0]
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
 def measure(order: Order) -> Measured:
@@ -104,6 +113,7 @@ class _Client:
     link: socket.socket
     due_at: float
     count: int = 0
+    key: str = ""
     is_waiting: bool = False
     received: bytes = b""
 
@@ -111,6 +121,7 @@ class _Client:
 @dataclass
 class _Tally:
     latencies: list[float] = field(default_factory=list)
+    due_at: dict[str, float] = field(default_factory=dict)
     done_count: int = 0
     errors: list[str] = field(default_factory=list)
 
@@ -161,8 +172,9 @@ def _seconds_to_next(selector: selectors.BaseSelector) -> float:
 def _send(client: _Client, order: Order) -> None:
     client.count += 1
     client.is_waiting = True
-    key = f"{client.name}-{client.count}"
-    client.link.sendall(request_bytes(port=order.port, token=order.token, key=key, invoice=f"INV-{client.count}"))
+    client.key = f"{client.name}-{client.count}"
+    invoice = f"INV-{client.count}"
+    client.link.sendall(request_bytes(port=order.port, token=order.token, key=client.key, invoice=invoice))
 
 
 def _hear(client: _Client, tally: _Tally, order: Order, count_from: float, until: float) -> bool:
@@ -182,6 +194,7 @@ def _hear(client: _Client, tally: _Tally, order: Order, count_from: float, until
         tally.done_count += 1
         if count_from <= now < until:
             tally.latencies.append(now - client.due_at)
+            tally.due_at[client.key] = client.due_at
     client.due_at = client.due_at + order.interval if order.interval else now
     return True
 
@@ -190,6 +203,7 @@ def _measured(tally: _Tally, seconds: float) -> Measured:
     return Measured(
         seconds=seconds,
         latencies_ms=[round(latency * 1000, 2) for latency in tally.latencies],
+        due_at=tally.due_at,
         done_count=tally.done_count,
         error_count=len(tally.errors),
         error_samples=tally.errors[:SAMPLES_SHOWN],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.rig.connector import Ledger
-from benchmarks.rig.load import Measured
+from benchmarks.rig.load import Measured, percentile
 from benchmarks.rig.pgbench import PgbenchResult
 from benchmarks.rig.statements import TracedCall
 
@@ -45,15 +45,21 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """So many calls a second, each from when it was due to its answer: decision, connector and both commits."""
+    """So many calls a second, each from when it was due: `measured` until its answer, `decided_ms` until the business
+    system had it, which is what deciding and committing the decision puts before the act.
+    """
 
     per_second: float
     measured: Measured
+    decided_ms: list[float]
 
     def __str__(self) -> str:
+        decided, answered = self.decided_ms, self.measured.latencies_ms
         return (
-            f"At half load ({self.per_second:.0f} calls/s) a call took {self.measured.percentile_ms(50):.1f} ms (p50), "
-            f"{self.measured.percentile_ms(99):.1f} ms (p99); {self.measured.error_count} errors."
+            f"At half load ({self.per_second:.0f} calls/s) the business system had a call after "
+            f"{percentile(decided, 50):.1f} ms (p50), {percentile(decided, 99):.1f} ms (p99), and the agent its answer "
+            f"after {percentile(answered, 50):.1f} ms, {percentile(answered, 99):.1f} ms; "
+            f"{self.measured.error_count} errors."
         )
 
 

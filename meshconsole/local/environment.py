@@ -33,7 +33,7 @@ PRODUCT = (
     "SECRET_KEY_FILE",
     "VAULT_KEYS",
     "VAULT_KEYS_FILE",
-    "DB_POOL",
+    "DB_KEEP",
     "MESHCONSOLE_HOME",
     MARK,
 )

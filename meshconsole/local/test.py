@@ -9,9 +9,9 @@ from meshconsole.local.launch import CHECKOUT
 from meshconsole.local.stopping import StopRequest
 from meshconsole.local.throw_away import throw_away_environment
 
-# Two processes, each test file in one of them. What is asked for by name runs in one, so that it can be watched. The
-# fire drills want the machine for themselves: by name alone.
-WHOLE_SUITE = ["-n", "2", "--dist", "loadfile", "--ignore=tests/fire"]
+# Two processes, each test file in one of them, in the order of tests/conftest.py. What is asked for by name runs in one,
+# so that it can be watched. The fire drills want the machine for themselves: by name alone.
+WHOLE_SUITE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--ignore=tests/fire"]
 
 
 def main(arguments: list[str]) -> int:

@@ -118,7 +118,7 @@ class Console:
         # by itself: a worker that is killed takes no clock with it
         beat = ["beat", "--schedule", str(self._home.path / "beat-schedule"), "--loglevel", "WARNING"]
         return [
-            self._child("web", web, {**environment, "DB_POOL": "1", "WEB_THREADS": str(WEB_THREADS)}),
+            self._child("web", web, {**environment, "DB_KEEP": "1", "WEB_THREADS": str(WEB_THREADS)}),
             self._child("worker", [*celery, *worker], environment),
             self._child("beat", [*celery, *beat], environment),
         ]

@@ -1,5 +1,6 @@
 """Statements built once do what the ORM's would, and rows that wait to be written are there when they are asked for."""
 
+import json
 import threading
 import time
 from typing import Any
@@ -12,7 +13,18 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.core import clock, locks
 from apps.core.models import Heartbeat, OutboxEvent
-from apps.core.rows import _insert_values, ask, change, insert, insert_values, key_question, together
+from apps.core.rows import (
+    NotClaimed,
+    _insert_of,
+    _insert_values,
+    ask,
+    change,
+    claim,
+    insert,
+    insert_values,
+    key_question,
+    together,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +75,44 @@ def test_a_change_says_how_many_rows_it_changed() -> None:
     assert change(Heartbeat, {"seen_at": moment}, name="one") == 1
     assert change(Heartbeat, {"seen_at": moment}, name="two") == 0
     assert Heartbeat.objects.get(name="one").seen_at == moment
+
+
+def test_a_claim_goes_out_with_what_follows_it() -> None:
+    insert(beat("one"))
+    moment = clock.now()
+    with transaction.atomic(), CaptureQueriesContext(connection) as sent, together():
+        claim(Heartbeat, {"seen_at": moment}, name="one")
+        insert(beat("two"))
+
+    assert len(sent) == 1
+    assert Heartbeat.objects.get(name="one").seen_at == moment
+    assert Heartbeat.objects.filter(name="two").exists()
+
+
+def test_where_there_is_nothing_to_claim_nothing_stays() -> None:
+    with pytest.raises(NotClaimed), transaction.atomic(), together():
+        claim(Heartbeat, {"seen_at": clock.now()}, name="gone")
+        insert(beat("two"))
+
+    assert not Heartbeat.objects.filter(name="two").exists()
+
+
+def test_a_claim_that_failed_is_known_before_the_next_answer() -> None:
+    asked = False
+    with pytest.raises(NotClaimed), transaction.atomic(), together():
+        claim(Heartbeat, {"seen_at": clock.now()}, name="gone")
+        Heartbeat.objects.exists()
+        asked = True
+
+    assert not asked
+
+
+def test_a_claim_comes_first() -> None:
+    with pytest.raises(TypeError), transaction.atomic(), together():
+        insert(beat("two"))
+        claim(Heartbeat, {"seen_at": clock.now()}, name="one")
+    with pytest.raises(TypeError):
+        claim(Heartbeat, {"seen_at": clock.now()}, name="one")
 
 
 def test_no_key_for_what_is_not_there() -> None:
@@ -121,4 +171,9 @@ def test_values_go_into_their_columns_as_the_fields_would_put_them(world: object
     """For every model of ours and what a row of it holds."""
     for model in apps.get_models():
         if model.__module__.startswith("apps.") and (row := model._default_manager.first()) is not None:
-            assert list(map(str, _insert_values(row)[1])) == list(map(str, django_row(row))), model
+            columns = _insert_of(model)[1]
+            for column, ours, theirs in zip(columns, _insert_values(row)[1], django_row(row), strict=True):
+                if column.is_json and ours is not None:
+                    assert json.loads(ours) == theirs.obj, column.field
+                else:
+                    assert str(ours) == str(theirs), column.field

@@ -12,8 +12,8 @@ from apps.core import clock
 from apps.core.actor import system_actor
 from apps.core.errors import Invalid
 from apps.core.models import OutboxEvent
-from apps.policies import evaluation
-from apps.policies.evaluation import decide
+from apps.policies import releases as loading
+from apps.policies.evaluation import decide, replay
 from apps.policies.models import ActiveRelease, PolicyRelease, PolicySet
 from apps.policies.queries import active_releases, releases_of, tool_facts
 from apps.policies.services import publish_release, validate_policies
@@ -32,7 +32,7 @@ POLICIES = CREDIT_POLICIES.replace("order-to-cash", SLUG)
 
 @pytest.fixture(autouse=True)
 def nothing_cached():
-    evaluation._releases.clear()
+    loading._releases.clear()
 
 
 @pytest.fixture
@@ -178,8 +178,8 @@ def test_a_verdict_finds_its_releases_again(process):
     publish(process)
     verdict = decide(credit(), active_releases(process_id=process.id, environment="production"))
     publish(process, permit())
-    evaluation._releases.clear()
-    assert evaluation.replay(verdict.input, releases_of(verdict.releases)) == verdict
+    loading._releases.clear()
+    assert replay(verdict.input, releases_of(verdict.releases)) == verdict
     assert releases_of([ReleaseRef(SLUG, 7, "")]) == ()
     assert releases_of([]) == ()
 

@@ -12,6 +12,7 @@ from apps.gateway import arguments as args
 from apps.gateway.deciding import Granted, granted_tool
 from apps.gateway.requests import CallRequest
 from apps.registry.models import Agent, AgentCredential
+from apps.registry.tokens import agent_behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,12 @@ class Asked:
 def checked(
     agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest, *, moment: Moment
 ) -> Asked:
-    """Raises NotFound for a tool without a grant and Invalid for arguments that miss its schema; writes nothing."""
+    """Raises NotAuthenticated for a credential that was revoked, NotFound for a tool without a grant and Invalid for
+    arguments that miss its schema; writes nothing.
+    """
+    if credential is not None:
+        signed_in = agent_behind(credential.id, moment=moment)
+        agent, credential = signed_in.agent, signed_in.credential
     granted = granted_tool(agent, request.tool, moment=moment)
     args.check_arguments(granted.tool, request.arguments)
     return Asked(

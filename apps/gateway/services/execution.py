@@ -17,7 +17,7 @@ from apps.core import clock
 from apps.core.actor import Actor
 from apps.core.backoff import wait_seconds
 from apps.core.errors import ConnectorError, MeshError
-from apps.core.rows import change, insert, together
+from apps.core.rows import NotClaimed, change, claim, insert, together
 from apps.gateway import spending
 from apps.gateway.clients import timeout_seconds
 from apps.gateway.compensated import finish_compensation
@@ -155,7 +155,9 @@ def postpone(
     if absence_count is not None:
         changes["absence_count"] = absence_count
     with transaction.atomic():
-        if _update(call, changes, fenced=True):
+        # only while this is still its latest attempt
+        if change(ToolCall, changes, id=call.id, state=CallState.EXECUTING, attempt_count=call.attempt_count):
+            _take_over(call, changes)
             note = f"{error.sentence} Trying to find out."
             _add_attempt_span(execution, SpanStatus.ERROR, started_at, kind=kind, note=note)
     log.info("tool_call.postponed", tool_call_id=str(call.id), code=error.code, attempt=call.attempt_count)
@@ -186,28 +188,27 @@ def settle(
         "error_code": error.code if error else "",
         "error_sentence": error.sentence if error else "",
     }
-    with transaction.atomic(), together():
-        # the row that is claimed first refers to one that is written after it: foreign keys are checked at the commit
-        if not _update(call, ended, fenced=state != CallState.SUCCEEDED):
-            return
-        if result_row is not None:
-            insert(result_row)
-        status = SPAN_STATUS_FOR.get(state, SpanStatus.ERROR)
-        _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
-        tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count} | told_of(body))
-        finish_compensation(call, actor=execution.actor)
-        spending.close(call)
+    fence = {} if state == CallState.SUCCEEDED else {"attempt_count": call.attempt_count}
+    try:
+        with transaction.atomic(), together():
+            # the row that is claimed first refers to one that is written after it: foreign keys are checked at the
+            # commit
+            claim(ToolCall, ended, id=call.id, state=CallState.EXECUTING, **fence)
+            _take_over(call, ended)
+            if result_row is not None:
+                insert(result_row)
+            status = SPAN_STATUS_FOR.get(state, SpanStatus.ERROR)
+            _add_attempt_span(execution, status, started_at, kind=kind, note=call.error_sentence)
+            tell_end(call, actor=execution.actor, data={"attempt_count": call.attempt_count} | told_of(body))
+            finish_compensation(call, actor=execution.actor)
+            spending.close(call)
+    except NotClaimed:
+        call.refresh_from_db(fields=[*ended])
 
 
-def _update(call: ToolCall, changes: dict[str, Any], *, fenced: bool) -> bool:
-    """Change the executing call, in the database and here. With `fenced` only when this is still its latest attempt."""
-    fence = {"attempt_count": call.attempt_count} if fenced else {}
-    if not change(ToolCall, changes, id=call.id, state=CallState.EXECUTING, **fence):
-        call.refresh_from_db(fields=["state", "error_code", "error_sentence", "result"])
-        return False
+def _take_over(call: ToolCall, changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         setattr(call, name, value)
-    return True
 
 
 def _add_attempt_span(

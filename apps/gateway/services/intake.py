@@ -12,7 +12,7 @@ from apps.budgets.models import Budget
 from apps.budgets.refusals import BudgetRefusal
 from apps.core import clock, locks
 from apps.core.actor import Actor
-from apps.core.errors import Conflict, Halted
+from apps.core.errors import Conflict, Halted, MeshError
 from apps.core.generations import MOMENT, Moment, moment_of, read_moment
 from apps.core.rows import Question, ask, insert, key_question, together
 from apps.gateway import arguments as args
@@ -77,9 +77,10 @@ def request_tool_call(
     moment: Moment | None = None,
 ) -> Intake:
     """Decide the call and, when it is allowed, execute it. The same key with the same arguments is the same call again
-    (I3). `moment` is that of the sign-in, where it is at hand.
+    (I3). `moment` may be an earlier one: what is allowed under it is looked at again under the lock, what is refused
+    at once.
     """
-    asked = checked(agent, credential, actor, request, moment=moment or read_moment())
+    asked = _checked(agent, credential, actor, request, moment or read_moment())
     spending.check_rate(agent=agent, tool=asked.granted.tool)
     try:
         intake = _take(asked)
@@ -93,6 +94,15 @@ def request_tool_call(
     if intake.execution is not None:
         run_execution(intake.execution)
     return intake
+
+
+def _checked(
+    agent: Agent, credential: AgentCredential | None, actor: Actor, request: CallRequest, moment: Moment
+) -> Asked:
+    try:
+        return checked(agent, credential, actor, request, moment=moment)
+    except MeshError:
+        return checked(agent, credential, actor, request, moment=read_moment())
 
 
 def _take(asked: Asked) -> Intake:
@@ -313,6 +323,7 @@ def _ask_people(asked: Asked, call: ToolCall, verdict: Verdict) -> Approval:
 def _record_refusal(asked: Asked, refusal: BudgetRefusal) -> Intake:
     """The attempt that a budget turned away, in a transaction of its own: the one that tried is rolled back."""
     with transaction.atomic():
+        asked = renewed(asked, read_moment())
         run = _run_for(asked)
         [payload] = vault.store(vault.Document(kind="call.request", body=request_body(asked.request)))
         call = _new_call(asked, run, payload, state=CallState.DENIED)
