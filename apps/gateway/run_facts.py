@@ -20,12 +20,22 @@ from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.core.money import Money
 from apps.core.once import read_once
+from apps.gateway.arguments import sentence_for
 from apps.gateway.consent import SUBJECT_TYPE
-from apps.gateway.models import OPEN_STATES, CallState, Decision, DecisionMoment, Resolution, ToolCall, Unwind
+from apps.gateway.models import (
+    OPEN_STATES,
+    CallState,
+    CallVersion,
+    Decision,
+    DecisionMoment,
+    Resolution,
+    ToolCall,
+    Unwind,
+)
 from apps.gateway.queries import calls_visible_to
 from apps.gateway.run_content import content_of
 from apps.gateway.run_halts import halts_of
-from apps.gateway.seen import result_for
+from apps.gateway.seen import arguments_for, result_for
 from apps.gateway.shown import name_of_voter
 from apps.gateway.stored import sentences_of
 from apps.gateway.telling import money_of
@@ -165,6 +175,7 @@ def _calls(actor: Actor, run: Run, calls: list[ToolCall]) -> list[CallTold]:
         decision.tool_call_id: decision
         for decision in Decision.objects.filter(tool_call__in=ids, moment=DecisionMoment.INTAKE)
     }
+    first_asked = _first_asked(actor, calls)
     asks, findings, undone = _asks(run, ids), _findings(ids), _undone(calls)
     return [
         CallTold(
@@ -173,6 +184,8 @@ def _calls(actor: Actor, run: Run, calls: list[ToolCall]) -> list[CallTold]:
             tool=call.tool.title,
             system=call.tool.connector.name,
             sentence=sentences[call.id],
+            asked=first_asked.get(call.id, (sentences[call.id], None))[0],
+            asked_money=first_asked.get(call.id, ("", money_of(call)))[1],
             is_read=call.tool.is_read,
             state=call.state,
             money=money_of(call),
@@ -195,6 +208,25 @@ def _calls(actor: Actor, run: Run, calls: list[ToolCall]) -> list[CallTold]:
         )
         for call in calls
     ]
+
+
+def _first_asked(actor: Actor, calls: list[ToolCall]) -> dict[UUID, tuple[str, Money | None]]:
+    """What calls were before they were changed, as this actor may read it."""
+    changed = {call.id: call for call in calls if call.version > 1}
+    if not changed:
+        return {}
+    versions = list(CallVersion.objects.filter(tool_call__in=changed, number=1))
+    bodies = vault.read_many([version.request_id for version in versions])
+    found = {}
+    for version in versions:
+        call = changed[version.tool_call_id]
+        money = Money(version.money_minor, version.currency) if version.money_minor is not None else None
+        body = bodies.get(version.request_id)
+        told = (
+            sentence_for(call.tool, arguments_for(actor, call, body["arguments"]), money) if body else call.tool.title
+        )
+        found[call.id] = (told, money)
+    return found
 
 
 def _url(call: ToolCall) -> str:

@@ -79,8 +79,9 @@ class UndoneTold:
 
 @dataclass(frozen=True, slots=True)
 class CallTold:
-    """One call of the run as this reader may see it. `sentence` is what it does, `record` what the system called the
-    result; `rules` are those of the first decision, `outcome` is its answer.
+    """One call of the run as this reader may see it. `sentence` is what it does; `asked` what it was when it was asked
+    for, with `asked_money`, which a change may have made another; `record` is what the system called the result;
+    `rules` are those of the first decision, `outcome` is its answer.
     """
 
     id: UUID
@@ -88,6 +89,8 @@ class CallTold:
     tool: str
     system: str
     sentence: str
+    asked: str
+    asked_money: Money | None
     is_read: bool
     state: str
     money: Money | None

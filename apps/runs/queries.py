@@ -41,11 +41,11 @@ def span_for(run: Run, span_id: UUID) -> Span:
 
 
 def story_steps(run: Run) -> list[Span]:
-    """The steps that say more than the rows of calls do: attempts that came to nothing, lookups, what people did while
-    they were waited for, changes. Of very many the first ones: the rest is alike.
+    """The steps that say more than the rows of calls do: attempts that came to nothing, lookups, undoing, what people
+    did while they were waited for, changes. Of very many the first ones: the rest is alike.
     """
     telling = (
-        Q(kind=SpanKind.LOOKUP)
+        Q(kind__in=(SpanKind.LOOKUP, SpanKind.COMPENSATION))
         | Q(kind=SpanKind.TOOL, status__in=(SpanStatus.ERROR, SpanStatus.UNKNOWN))
         | Q(kind=SpanKind.HUMAN_WAIT, started_at=F("ended_at"))
         | Q(kind=SpanKind.DECISION, attributes__has_key="previous_version")

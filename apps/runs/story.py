@@ -71,7 +71,7 @@ class Story:
 def story_for(actor: Actor, run: Run) -> Story:
     """The story of a run that this actor sees, in the words they may read: operators' own are not for agents."""
     acts = [_act(act, quotes=not actor.is_agent) for act in acts_on(run)]
-    halts = [one for halt in above().halts(actor, run) for one in _halt(halt)]
+    halts = [one for halt in above().halts(actor, run) for one in _halt(run, halt)]
     return story_of(run, above().facts(actor, run), story_steps(run), [*acts, *halts], now=clock.now())
 
 
@@ -89,7 +89,7 @@ def story_of(
         *(_fold(fold) for fold in facts.folds),
         *(one for unwind in facts.unwinds for one in _unwind(unwind)),
         *_hand_overs(facts.calls),
-        *(one for call in reversed(facts.calls) for one in undone(call)),
+        *(one for call in reversed(facts.calls) for one in undone(call, details)),
     ]
     room = MOST_SENTENCES - len(frame) - len(around)
     for index in _least_notable_first(facts.calls):
@@ -196,13 +196,15 @@ def _act(act: AuditEntry, *, quotes: bool) -> Sentence:
     return Sentence(act.at, "event", words + quoted, actor=act.actor_name, is_bad=act.code == HELD, rank=0)
 
 
-def _halt(halt: HaltTold) -> list[Sentence]:
+def _halt(run: Run, halt: HaltTold) -> list[Sentence]:
     what = {
         "drain": _("%(by)s stopped new work of “%(scope)s”; what had begun was to finish. Reason: %(reason)s."),
         "hold": _("%(by)s put a hold on “%(scope)s”: from then on nothing of it was carried out. Reason: %(reason)s."),
         "stop": _("%(by)s stopped “%(scope)s” for good: what was waiting ended. Reason: %(reason)s."),
     }[halt.mode] % {"by": halt.by, "scope": halt.scope, "reason": halt.reason.lower()}
     quoted = f" “{halt.words}”." if halt.words else ""
+    if halt.at < run.started_at:
+        what = _("Before this began: %(what)s") % {"what": what}
     told = [Sentence(halt.at, "halt", what + quoted, actor=halt.by, url=halt.url, is_bad=True, rank=0)]
     if halt.ended_at is not None:
         spent = between(halt.at, halt.ended_at)

@@ -64,17 +64,18 @@ def _sentence(
     actor: str = "",
     detail: str = "",
     with_money: bool = False,
+    money: Money | None = None,
     is_bad: bool = False,
     rank: int = 1,
 ) -> Sentence:
-    moneys: tuple[Money, ...] = (call.money,) if with_money and call.money else ()
+    told = money or (call.money if with_money else None)
     return Sentence(
         at=at,
         kind=kind,
         text=text,
         actor=actor or call.agent,
         detail=detail,
-        moneys=moneys,
+        moneys=(told,) if told else (),
         url=call.url,
         is_bad=is_bad,
         rank=rank,
@@ -99,18 +100,18 @@ def _rules(rules: tuple[RuleTold, ...]) -> str:
 def _asked(call: CallTold) -> list[Sentence]:
     """What was wanted, and what policy said."""
     if call.undoes:
-        wanted = _("To undo “%(tool)s”, it asked for leave: %(what)s.") % {"tool": call.undoes, "what": call.sentence}
+        wanted = _("To undo “%(tool)s”, it asked for leave: %(what)s.") % {"tool": call.undoes, "what": call.asked}
     elif call.is_read:
         wanted = _("It asked to look something up in %(system)s: %(what)s.") % {
             "system": call.system,
-            "what": call.sentence,
+            "what": call.asked,
         }
     else:
         wanted = _("It asked for leave to do this in %(system)s: %(what)s.") % {
             "system": call.system,
-            "what": call.sentence,
+            "what": call.asked,
         }
-    told = [_sentence(call, call.requested_at, "agent", wanted, with_money=True, rank=1)]
+    told = [_sentence(call, call.requested_at, "agent", wanted, money=call.asked_money)]
     rules = _rules(call.rules)
     if call.outcome == "allow":
         words = _("Policy allowed it without asking anybody: %(rules)s.") % {"rules": rules}
@@ -122,20 +123,24 @@ def _asked(call: CallTold) -> list[Sentence]:
         said = call.error_sentence[:1].lower() + call.error_sentence[1:].rstrip(".")
         words = _("Policy refused it at once: %(rules)s.") % {"rules": rules or said}
         told.append(_sentence(call, call.requested_at, "decision", words, is_bad=True, rank=0))
+    elif call.state == "denied":  # by what is looked at before policy: a budget, a rate, a run that goes in circles
+        words = _("It was refused at once. %(said)s") % {"said": call.error_sentence}
+        told.append(_sentence(call, call.requested_at, "decision", words, is_bad=True, rank=0))
     return told
 
 
 def _people(call: CallTold, details: Details) -> list[Sentence]:
     """Who was asked, who answered when, and how long it took."""
-    told = []
+    told = [
+        _sentence(call, step.started_at, "decision", f"{step.name}.", actor=step.actor_name, rank=0)
+        for step in details.of(call, SpanKind.DECISION)
+    ]
     for number, ask in enumerate(call.asks):
         told.append(_question(call, ask, is_again=number > 0))
         told += _votes(call, ask)
     for step in details.of(call, SpanKind.HUMAN_WAIT):
         if step.started_at == step.ended_at:  # a moment: handed on, brought before others, taken back
             told.append(_sentence(call, step.started_at, "human_wait", f"{step.name}.", actor=step.actor_name, rank=2))
-    for step in details.of(call, SpanKind.DECISION):
-        told.append(_sentence(call, step.started_at, "decision", f"{step.name}.", actor=step.actor_name, rank=0))
     return sorted(told, key=lambda one: one.at)
 
 
@@ -277,7 +282,7 @@ def _ending(call: CallTold) -> str:
     """The end in one sentence."""
     said = f"{call.error_sentence} " if call.error_sentence else ""
     if call.state in ("succeeded", "compensated"):
-        tries = ngettext("", ", on attempt %(n)s", call.attempt_count) % {"n": call.attempt_count}
+        tries = ngettext("", " on attempt %(n)s", call.attempt_count) % {"n": call.attempt_count}
         if call.is_read:
             return _("%(system)s answered%(tries)s.") % {"system": call.system, "tries": tries}
         if call.record:
@@ -329,17 +334,22 @@ def _findings(call: CallTold) -> list[Sentence]:
     ]
 
 
-def undone(call: CallTold) -> list[Sentence]:
+def undone(call: CallTold, details: Details) -> list[Sentence]:
     """That it was taken back later."""
     if call.undone is None:
         return []
-    words = _("Undone: “%(what)s”, by “%(tool)s”.") % {"what": call.sentence, "tool": call.undone.tool}
+    by = next((step.actor_name for step in details.of(call, SpanKind.COMPENSATION)), call.agent)
+    words = _("Undone, as %(by)s had asked: “%(what)s”, by “%(tool)s”.") % {
+        "by": by,
+        "what": call.sentence,
+        "tool": call.undone.tool,
+    }
     return [
         Sentence(
             call.undone.at,
             "compensation",
             words,
-            actor=call.agent,
+            actor=by,
             moneys=(call.money,) if call.money else (),
             url=reverse("run", args=[call.undone.run_id]),
             is_after_end=True,

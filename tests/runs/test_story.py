@@ -16,15 +16,17 @@ from rest_framework.test import APIClient
 from apps.approvals import services as approvals
 from apps.approvals.models import Approval
 from apps.gateway import services as gateway
-from apps.gateway.models import Unwind
+from apps.gateway.models import ToolCall, Unwind
 from apps.gateway.services.resolving import Evidence
 from apps.halts import services as halts
 from apps.runs import deadlines
 from apps.runs.models import Run
 from apps.runs.queries import run_for
 from apps.runs.story import story_for
+from tests.budgets.builders import make_budget
 from tests.conftest import Robot, actor, credit, robot_named, settle_news
 from tests.fakes.erp import FakeErp
+from tests.gateway.test_revise_tool_call import answer
 from tests.gateway.undoing import BY_TICKET, undone_by, work
 from tests.gateway.unknowns import make_unknown
 from tests.runs.days import Day, day
@@ -184,6 +186,28 @@ def test_an_unknown_outcome_that_a_person_settled(agent: Robot, day: Day) -> Non
     end(agent, run_id, "succeeded")
 
     assert_story(run_id, "unknown-outcome-settled")
+
+
+def test_changed_on_the_way(agent: Robot, day: Day) -> None:
+    run_id = begin(agent, day)
+    day.at("09:00:04")
+    call = agent.call("1280.00", run_id=run_id)
+    vote(day, "09:03:00", "dana", call, "request_changes", reason_code="wrong_amount", comment="Not the freight")
+    day.at("09:04:00")
+    assert answer(agent, ToolCall.objects.get()).status_code == 202
+    vote(day, "09:05:00", "felix", agent.api().get(f"/api/v1/tool-calls/{call.json()['id']}"))
+    day.at("09:06:00")
+    end(agent, run_id, "succeeded")
+
+    assert_story(run_id, "changed-on-the-way")
+
+
+def test_a_budget_that_refused_is_told(agent: Robot, day: Day) -> None:
+    make_budget(cap=10_000, scope_reference="writer")
+    run_id = begin(agent, day)
+    agent.call("140.00", run_id=run_id)
+
+    assert "It was refused at once. " in story_of_run(run_id, "chen")
 
 
 def test_many_alike_calls_are_one_sentence(agent: Robot, day: Day, erp: FakeErp) -> None:
