@@ -236,6 +236,7 @@ class Usage(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["agent_id", "key"], name="usage_once")]
+        indexes = [models.Index(fields=["run_id"], name="usage_run", condition=models.Q(run_id__isnull=False))]
 
     def __str__(self) -> str:
         return f"{self.model} {self.key}"

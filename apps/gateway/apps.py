@@ -10,11 +10,14 @@ class GatewayConfig(AppConfig):
         from apps.core import outbox
         from apps.gateway.handlers import HANDLERS
         from apps.gateway.queries import compensated_calls
+        from apps.gateway.run_facts import ABOVE as OF_RUNS
         from apps.gateway.standstill import ABOVE
         from apps.gateway.subject import TOOL_CALL
         from apps.halts import above
+        from apps.runs import facts
 
         above.register(ABOVE)
+        facts.register(OF_RUNS)
         outbox.register(HANDLERS)
         subjects.register(TOOL_CALL)
         hygiene.register_undone(TOOL_CALL.name, compensated_calls)

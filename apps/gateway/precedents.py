@@ -50,7 +50,7 @@ def context_of(actor: Actor, approval: Approval) -> dict[str, Any]:
         "precedents": _precedents(call),
         "waits": _waits(call, call.waiting_count),
         "reveal_url": reveal_url(actor, call),
-        "span_url": f"{reverse('run', args=[call.run_id])}#step-{call.step_id}",
+        "span_url": f"{reverse('run', args=[call.run_id])}?view=timeline#step-{call.step_id}",
     }
 
 

@@ -1,5 +1,6 @@
 """The API of runs."""
 
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,11 @@ from apps.core.paging import page_of, page_size
 from apps.core.tracing import read_traceparent
 from apps.registry.requests import agent_of
 from apps.runs import services
+from apps.runs.filters import RunFilter
+from apps.runs.listing import RunRow, rows_of
 from apps.runs.models import Run, RunState, Span
-from apps.runs.queries import run_for, runs_visible_to, spans_of
+from apps.runs.queries import run_for, spans_of
+from apps.runs.story import Story, story_for
 
 
 class RunSerializer(serializers.Serializer[Any]):
@@ -61,16 +65,17 @@ class Runs(APIView):
             OpenApiParameter("cursor", str),
             OpenApiParameter("limit", int),
             OpenApiParameter("business_key", str),
+            *(OpenApiParameter(field.name, str) for field in fields(RunFilter)),
         ],
     )
     def get(self, request: Request) -> Response:
-        runs = runs_visible_to(actor_of(request))
+        runs = RunFilter.parse(request.query_params).apply(actor_of(request))
         if business_key := request.query_params.get("business_key"):
             runs = runs.filter(business_key=business_key)
         page = page_of(
             runs, cursor=request.query_params.get("cursor"), size=page_size(request.query_params.get("limit"))
         )
-        return Response({"items": [run_resource(run) for run in page.items], "next": page.next})
+        return Response({"items": [_row(row) for row in rows_of(page.items)], "next": page.next})
 
 
 class RunDetail(APIView):
@@ -93,6 +98,36 @@ class RunDetail(APIView):
         return Response(run_resource(run))
 
 
+class RunStory(APIView):
+    """One run as sentences."""
+
+    @extend_schema(operation_id="run_story", responses={200: OpenApiTypes.OBJECT})
+    def get(self, request: Request, run_id: UUID) -> Response:
+        actor = actor_of(request)
+        return Response(story_resource(story_for(actor, run_for(actor, run_id))))
+
+
+def story_resource(story: Story) -> dict[str, Any]:
+    """The story as programs see it, sentence by sentence and as one text."""
+    return {
+        "run_id": str(story.run.id),
+        "sentences": [
+            {
+                "at": rfc3339(sentence.at),
+                "kind": sentence.kind,
+                "origin": sentence.origin,
+                "actor": sentence.actor,
+                "text": sentence.text,
+                "detail": sentence.detail,
+                "money": [{"minor": money.minor, "currency": money.currency} for money in sentence.moneys],
+                "url": sentence.url or None,
+            }
+            for sentence in story.sentences
+        ],
+        "text": story.text,
+    }
+
+
 def _idempotency_key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > 200 or not key.isprintable() or not key.isascii():
@@ -113,6 +148,19 @@ def run_resource(run: Run) -> dict[str, Any]:
         "started_at": rfc3339(run.started_at),
         "ended_at": rfc3339(run.ended_at),
         "deadline_at": None if run.is_implicit else rfc3339(run.deadline_at),
+    }
+
+
+def _row(row: RunRow) -> dict[str, Any]:
+    """A run in a list: what it waits for and what it cost beside it; null where that is not known."""
+    cost, wait = row.cost, row.wait
+    return {
+        **run_resource(row.run),
+        "agent": row.run.opened_by.slug,
+        "seconds": round(row.duration.total_seconds(), 3),
+        "waiting_for": {"kind": wait.kind, "name": wait.name, "since": rfc3339(wait.since)} if wait else None,
+        "cost": [{"minor": money.minor, "currency": money.currency} for money in cost.moneys] if cost else None,
+        "cost_is_whole": cost.is_whole if cost else None,
     }
 
 

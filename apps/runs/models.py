@@ -113,7 +113,13 @@ class Span(models.Model):
     attributes = models.JSONField(default=dict)
 
     class Meta:
-        indexes = [models.Index(fields=["run", "started_at", "id"], name="span_run")]
+        indexes = [
+            models.Index(fields=["run", "started_at", "id"], name="span_run"),
+            # what people are waited for now: a step that is over when it is written costs it nothing
+            models.Index(
+                fields=["run"], name="span_waiting", condition=models.Q(kind="human_wait", ended_at__isnull=True)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,25 +1,51 @@
-"""A run as rows on a time axis: pure values, so that page, export and test read the same thing."""
+"""A run on its time axis: the first rows as a page shows them without script, all of them as compact JSON, and as
+files.
+"""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from django.urls import reverse
 from django.utils import timezone
 
-from apps.runs.models import Run, Span, SpanKind, SpanOrigin, SpanStatus
+from apps.core import clock
+from apps.core.actor import Actor
+from apps.core.clock import rfc3339
+from apps.core.money import Money
+from apps.runs.facts import HaltTold
+from apps.runs.models import Run, SpanKind, SpanOrigin
+from apps.runs.steps import Place, Row, every_row, rows_of
 
-VOTE_WORDS = {"approve": "Approved", "reject": "Rejected", "request_changes": "Changes asked for"}
-OUTCOME_WORDS = {"allow": "allowed", "deny": "denied", "require_approval": "needs approval"}
+# What the first response holds, and one piece of the feed.
+FIRST_ROWS = 200
+FEED_ROWS = 10_000
 # A point still has to be seen and hit.
 THINNEST_PERCENT = 0.4
-TICK_COUNT = 5
+TICK_COUNT = 4
+CSV_COLUMNS = (
+    "id",
+    "call",
+    "kind",
+    "origin",
+    "status",
+    "step",
+    "note",
+    "actor",
+    "policy",
+    "started_at",
+    "ended_at",
+    "seconds",
+    "money_minor",
+    "currency",
+    "tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A span's place on the time axis, in percent of the whole."""
+    """A step's place on the time axis, in percent of the whole."""
 
     kind: str
     start: float
@@ -31,7 +57,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One span: what its line says, and its bar."""
+    """One step: what its line says, and its bar."""
 
     id: UUID
     kind: str
@@ -50,17 +76,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One part of where the time went. `kind` is compute, human or system."""
-
-    kind: str
-    label: str
-    duration: dt.timedelta
-    start: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """A moment on the axis: `at` percent, labelled in the reader's zone."""
 
@@ -73,104 +88,160 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A halt over the lanes, in percent of the whole."""
+
+    start: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything the page shows of one run."""
+    """The rows of one response. `next` begins the following one, None at the end."""
 
     lines: list[Line]
-    parts: list[Part]
     ticks: list[Tick]
-    duration: dt.timedelta
+    bands: list[Band]
+    start: dt.datetime
+    end: dt.datetime
+    next: Place | None
 
 
-def timeline_of(run: Run, spans: Sequence[Span], *, now: dt.datetime) -> Timeline:
-    """Lay the spans out between the run's start and its end, or now while it is open."""
-    end = now if run.is_open else _end(run, spans)
-    whole = max(end - run.started_at, dt.timedelta(milliseconds=1))
+def timeline_of(
+    actor: Actor, run: Run, halts: Sequence[HaltTold], *, after: Place | None, now: dt.datetime
+) -> Timeline:
+    """The next rows between the run's start and its end, or now while it is open."""
+    rows = rows_of(actor, run, after=after, most=FIRST_ROWS + 1)
+    more, rows = rows[FIRST_ROWS:], rows[:FIRST_ROWS]
+    start, end = _reach(run, rows, now)
+    whole = end - start
     return Timeline(
-        lines=[_line(span, run.started_at, whole, now=end) for span in spans],
-        parts=_parts(spans, whole, now=end),
-        ticks=[
-            Tick(100 * step / TICK_COUNT, run.started_at + whole * step / TICK_COUNT) for step in range(TICK_COUNT + 1)
-        ],
-        duration=whole,
+        lines=[_line(row, start, whole, now=end) for row in rows],
+        ticks=[Tick(100 * step / TICK_COUNT, start + whole * step / TICK_COUNT) for step in range(TICK_COUNT + 1)],
+        bands=[_band(halt, start, end) for halt in halts],
+        start=start,
+        end=end,
+        next=Place(rows[-1].started_at, rows[-1].id) if more else None,
     )
 
 
-def _end(run: Run, spans: Sequence[Span]) -> dt.datetime:
-    return max([run.ended_at or run.started_at, *(span.ended_at for span in spans if span.ended_at)])
+def _reach(run: Run, rows: Sequence[Row], now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """From the beginning to the end of the run, and as far as the rows at hand reach beyond it."""
+    ends = [row.ended_at for row in rows if row.ended_at]
+    end = now if run.is_open else max([run.ended_at or run.started_at, *ends])
+    return run.started_at, max(end, run.started_at + dt.timedelta(milliseconds=1))
 
 
-def _line(span: Span, start: dt.datetime, whole: dt.timedelta, *, now: dt.datetime) -> Line:
-    name, note = _words(span)
-    bad = span.status in (SpanStatus.ERROR, SpanStatus.UNKNOWN, SpanStatus.REFUSED)
-    spent = (span.ended_at or now) - span.started_at
-    left = min(max((span.started_at - start) / whole * 100, 0), 100 - THINNEST_PERCENT)
+def _line(row: Row, start: dt.datetime, whole: dt.timedelta, *, now: dt.datetime) -> Line:
+    spent = (row.ended_at or now) - row.started_at
+    left = min(max((row.started_at - start) / whole * 100, 0), 100 - THINNEST_PERCENT)
     share = min(max(spent / whole * 100, THINNEST_PERCENT), 100 - left)
-    policy: dict[str, str] = next(iter(span.attributes.get("policies", [])), {})
-    enforced = span.origin == SpanOrigin.ENFORCED
+    is_enforced = row.origin == SpanOrigin.ENFORCED
+    policy_set, _at, version = row.policy.partition("@")
     return Line(
-        id=span.id,
-        kind=span.kind,
-        name=name,
-        note=note,
-        enforced=enforced,
-        bad=bad,
-        policy_set=policy.get("id", ""),
-        policy_version=str(policy.get("version", "")),
-        duration=spent if span.kind != SpanKind.VOTE else None,
-        minor=span.money_minor,
-        currency=span.currency,
-        url=_url(span),
-        bars=(Bar(span.kind, round(left, 2), round(share, 2), name, bad=bad, reported=not enforced),),
+        id=row.id,
+        kind=row.kind,
+        name=row.text,
+        note=row.note,
+        enforced=is_enforced,
+        bad=row.is_bad,
+        policy_set=policy_set,
+        policy_version=version,
+        duration=spent if row.kind != SpanKind.VOTE else None,
+        minor=row.minor,
+        currency=row.currency,
+        tokens=row.tokens,
+        url=row.url,
+        bars=(Bar(row.kind, round(left, 2), round(share, 2), row.text, bad=row.is_bad, reported=not is_enforced),),
     )
 
 
-def _url(span: Span) -> str:
-    """Where the step leads: the approval it waits for, the run on the other side, or how policy decided."""
-    if approval := span.attributes.get("approval_id"):
-        return reverse("approval", args=[approval])
-    if other := span.attributes.get("other_run_id"):
-        return reverse("run", args=[other])
-    if span.kind == SpanKind.DECISION and span.tool_call_id:
-        return reverse("call-decisions", args=[span.tool_call_id])
-    return ""
+def _band(halt: HaltTold, start: dt.datetime, end: dt.datetime) -> Band:
+    whole = end - start
+    left = max((halt.at - start) / whole * 100, 0)
+    right = min(((halt.ended_at or end) - start) / whole * 100, 100)
+    return Band(round(left, 2), round(max(right - left, 0), 2))
 
 
-def _words(span: Span) -> tuple[str, str]:
-    """(what a colleague would say, the fine print)."""
-    if span.kind == SpanKind.DECISION:
-        return f"Decision: {OUTCOME_WORDS.get(span.attributes.get('outcome', ''), '')} · {span.name}", span.note
-    if span.kind == SpanKind.VOTE:
-        return f"{VOTE_WORDS[span.attributes.get('verdict', 'approve')]} by {span.actor_name}", ""
-    if span.kind == SpanKind.HALT:
-        return f"Turned away · {span.name}", span.note
-    if span.kind == SpanKind.LOOKUP:
-        return f"Looked up what became of it · {span.name}", span.note
-    if span.kind in (SpanKind.RESOLUTION, SpanKind.COMPENSATION):
-        return span.name, span.note
-    attempt = span.attributes.get("attempt", 1)
-    return span.name, span.note or (f"attempt {attempt}" if attempt > 1 else "")
+class _Strings:
+    """Each text once, named by its number."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {"": 0}
+
+    def number(self, text: str) -> int:
+        numbers = self.numbers
+        return numbers[text] if text in numbers else numbers.setdefault(text, len(numbers))
 
 
-def _parts(spans: Sequence[Span], whole: dt.timedelta, *, now: dt.datetime) -> list[Part]:
-    """Where the time went. What no enforced span covers is the agents' own."""
-    human = _spent(spans, now, SpanKind.HUMAN_WAIT)
-    system = _spent(spans, now, SpanKind.TOOL, SpanKind.LOOKUP)
-    agents = max(whole - human - system, dt.timedelta(0))
-    total = human + system + agents
-    parts, start = [], 0.0
-    for kind, label, spent in (
-        ("compute", "Agents at work", agents),
-        ("human", "Waiting for a person", human),
-        ("system", "Waiting for systems", system),
-    ):
-        if spent:
-            share = round(spent / total * 100, 2)
-            parts.append(Part(kind, label, spent, round(start, 2), share))
-            start += share
-    return parts
+def feed_of(actor: Actor, run: Run, halts: Sequence[HaltTold], *, after: Place | None, version: str) -> dict[str, Any]:
+    """One piece of the rows as the browser draws them: milliseconds since the run began, texts by number. Version and
+    halts are those of the first piece.
+
+    A row is [id, parent, call, kind, origin, status, start, duration, text, note, actor, minor, currency, policy, url,
+    tokens]; a duration of null is under way.
+    """
+    rows = rows_of(actor, run, after=after, most=FEED_ROWS + 1)
+    more, rows = rows[FEED_ROWS:], rows[:FEED_ROWS]
+    strings, start = _Strings(), run.started_at
+    number = strings.number
+    return {
+        "version": version,
+        "start": start.timestamp() * 1000,
+        "now": _ms(clock.now() - start),
+        "is_open": run.is_open,
+        "halts": [[_ms(halt.at - start), _ms(halt.ended_at - start) if halt.ended_at else None] for halt in halts],
+        "rows": [
+            [
+                row.id.hex,
+                row.parent.hex if row.parent else 0,
+                number(row.call.hex) if row.call else 0,
+                number(row.kind),
+                number(row.origin),
+                number(row.status),
+                _ms(row.started_at - start),
+                _ms(row.ended_at - row.started_at) if row.ended_at else None,
+                number(row.text),
+                number(row.note),
+                number(row.actor),
+                row.minor,
+                number(row.currency),
+                number(row.policy),
+                number(row.url),
+                row.tokens,
+            ]
+            for row in rows
+        ],
+        "strings": list(strings.numbers),
+        "next": str(Place(rows[-1].started_at, rows[-1].id)) if more else None,
+    }
 
 
-def _spent(spans: Sequence[Span], now: dt.datetime, *kinds: SpanKind) -> dt.timedelta:
-    times = ((span.ended_at or now) - span.started_at for span in spans if span.kind in kinds)
-    return sum(times, dt.timedelta(0))
+def _ms(length: dt.timedelta) -> float:
+    return round(length / dt.timedelta(milliseconds=1), 1)
+
+
+def cells_of(actor: Actor, run: Run) -> Iterator[tuple[Any, ...]]:
+    """Every row for a file."""
+    for row in every_row(actor, run, at_once=FEED_ROWS):
+        yield (
+            str(row.id),
+            str(row.call) if row.call else None,
+            row.kind,
+            row.origin,
+            row.status,
+            row.text,
+            row.note,
+            row.actor,
+            row.policy,
+            rfc3339(row.started_at),
+            rfc3339(row.ended_at),
+            round((row.ended_at - row.started_at).total_seconds(), 3) if row.ended_at else None,
+            row.minor,
+            row.currency or None,
+            row.tokens,
+        )
+
+
+def amount_of(row: Row) -> str:
+    return str(Money(row.minor, row.currency)) if row.minor is not None and row.currency else ""

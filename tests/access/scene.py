@@ -31,6 +31,7 @@ from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.models import Connector, ConnectorEndpoint, Process
 from apps.replays import services as replays
+from apps.runs.models import Span
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
@@ -64,6 +65,10 @@ class Scene:
     @property
     def run(self) -> UUID:
         return self.waiting[0].run_id
+
+    @property
+    def step(self) -> UUID:
+        return Span.objects.filter(run_id=self.run).earliest("started_at", "id").id
 
     @property
     def approval(self) -> UUID:

@@ -2,8 +2,8 @@
 
 `in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in
 the API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are
-the writer's and wait for finance, `asked` is a call of the writer that Felix wants changed, the
-customer of `marked_call` is personal, and `data_class_rule` is of its process. `halt`, `budget` and
+the writer's and wait for finance, `step` is that run's first; `asked` is a call of the writer that Felix wants changed,
+the customer of `marked_call` is personal, and `data_class_rule` is of its process. `halt`, `budget` and
 `rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its process and so is
 `lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold` holds a run of
 it. `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one that Felix
@@ -63,7 +63,12 @@ POST   /inbox/{approval}/extend/                    in   302   403   403   403  
 GET    /inbox/{approval}/edit/                      in   200   403   403   403   403   403   404      in    in      in
 POST   /inbox/{approval}/edit/                      in   302   403   403   403   403   403   404      in    in      in
 GET    /runs/                                       in   200   200   200   200   200   200   200      in    in      in
+GET    /runs/export.csv                             in   200   200   200   200   200   200   200      in    in      in
 GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/story.txt                        in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/timeline.json                    in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/timeline-file.csv                in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/steps/{step}/                    in   200   200   200   200   200   200   404      in    in      in
 POST   /runs/{timed_run}/extend/                    in   403   403   403   403   302   403   404      in    in      in
 GET    /runs/{done_run}/unwind/                     in   200   200   200   200   200   200   404      in    in      in
 POST   /runs/{done_run}/unwind/                     in   403   403   302   403   302   403   404      in    in      in
@@ -197,6 +202,7 @@ POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403  
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403
+GET    /api/v1/runs/{run}/story                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}                          401   200   200   200   200   200   200   404     200   404     200
 PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   404     200   404     403
 GET    /api/v1/approvals                           401   200   200   200   200   200   200   200     200   200     200

@@ -22,6 +22,7 @@ def test_a_run_with_a_time(live_server: Any, page: Page, writer: Robot, erp: Fak
     run = writer.api().post("/api/v1/runs", body, format="json").json()["id"]
     writer.call("2.00", run_id=run)
     looker.at(f"/runs/{run}/", name="a run that may take ten minutes")
+    looker.at(f"/runs/{run}/?view=timeline", name="its timeline")
     Run.objects.update(deadline_at=clock.now())
     deadlines.time_out_runs()
     looker.at(f"/runs/{run}/", name="a run that is out of time")

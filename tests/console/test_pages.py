@@ -88,7 +88,7 @@ def test_the_timeline_tells_decision_wait_vote_and_execution(
     call, approval = parked(writer)
     vote(api("dana"), approval)  # type: ignore[arg-type]
     settle_news()
-    page = sign_in("dana").get(f"/runs/{call.run_id}/").content.decode()
+    page = sign_in("dana").get(f"/runs/{call.run_id}/?view=timeline").content.decode()
 
     steps = ["Decision: needs approval", "Waiting for Finance approvers", "Approved by Dana Ruiz", "attempt"]
     places = [page.find(step) for step in steps[:3]]

@@ -82,7 +82,7 @@ def test_what_waits_on_it(writer: Robot, erp: FakeErp) -> None:
     found = context(writer, run_id=run)
     assert found["waits"] == "The run “Dispute INV-1042” waits for this; 1 more call waits in it."
     step = Span.objects.get(tool_call_id=ToolCall.objects.get(idempotency_key="asked").id, kind="human_wait")
-    assert found["span_url"] == f"/runs/{run}/#step-{step.id}"
+    assert found["span_url"] == f"/runs/{run}/?view=timeline#step-{step.id}"
 
 
 def test_a_run_of_a_single_call_has_nothing_that_waits(writer: Robot) -> None:

@@ -376,5 +376,5 @@ def test_the_pages_show_it_and_have_the_buttons(writer: Robot, sign_in: Callable
     work()
     assert states(run_id) == ["compensated"] * 2
     assert omar.post(f"/runs/{run_id}/unwind/").status_code == 409
-    timeline = omar.get(f"/runs/{run_id}/").content.decode()
+    timeline = omar.get(f"/runs/{run_id}/?view=timeline").content.decode()
     assert "Undone · erp.issue_credit_memo" in timeline

@@ -39,12 +39,12 @@ def recover_all() -> None:
         services.recover_tool_call(call_id)
 
 
-def make_unknown(writer: Robot, key: str) -> ToolCall:
+def make_unknown(writer: Robot, key: str, **more: Any) -> ToolCall:
     """A credit memo whose answer has another form than was agreed, for scenes that have no hand on the system."""
     tool = Tool.objects.get(name="erp.issue_credit_memo")
     receipt = {"type": "object", "required": ["receipt"]}
     Tool.objects.filter(pk=tool.pk).update(lookup=None, is_idempotent=False, output_schema=receipt)
-    call = ToolCall.objects.get(id=writer.call("130.00", key=key).json()["id"])
+    call = ToolCall.objects.get(id=writer.call("130.00", key=key, **more).json()["id"])
     ToolCall.objects.filter(id=call.id).update(deadline_at=clock.now())
     services.recover_tool_call(call.id)
     Tool.objects.filter(pk=tool.pk).update(

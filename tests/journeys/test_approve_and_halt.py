@@ -72,8 +72,8 @@ def test_dana_approves_and_the_ledger_has_it_once(live: LiveConsole, page: Page)
     memos = [entry for entry in live.ledger() if entry["invoice_id"] == "INV-1042"]
     assert [(memo["kind"], memo["amount"]) for memo in memos] == [("credit_memo", "1280.00")]
 
-    page.goto(f"{live.url}/runs/{first['run_id']}/")
-    steps = page.get_by_role("table", name="Timeline").locator("tbody th")
+    page.goto(f"{live.url}/runs/{first['run_id']}/?view=timeline")
+    steps = page.get_by_role("treegrid", name="Timeline").get_by_role("rowheader")
     until(lambda: steps.count() == 4, "the vote is on the timeline", seconds=10)
     page.reload()
     expect(steps).to_contain_text(

