@@ -6,10 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from apps.policies.verdicts import CallFacts, ReleaseRef
+from typing import Any
 
 # What a verdict names an exception under, beside the policies: no set of policies may be called so.
 SET = "exceptions"
@@ -40,22 +37,6 @@ class ExceptionFacts:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> ExceptionFacts:
         return cls(**{**stored, "rules": tuple(stored["rules"])})
-
-    def covers(self, facts: CallFacts, release: ReleaseRef) -> bool:
-        """Whether this call, decided under this release, is what it was agreed for."""
-        return (
-            (self.set, self.content_hash) == (release.set, release.content_hash)
-            and self.tool == facts.tool.name
-            and self.process == facts.process
-            and self.agent in ("", facts.agent)
-            and self._is_within_cap(facts)
-        )
-
-    def _is_within_cap(self, facts: CallFacts) -> bool:
-        if self.cap_minor is None:
-            return True
-        money = facts.money
-        return money is not None and money.currency == self.currency and 0 <= money.minor <= self.cap_minor
 
 
 def used_in(policies: Collection[Any]) -> tuple[str, ...]:

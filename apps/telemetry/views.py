@@ -3,7 +3,7 @@ done to it is done here.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import BoundedSemaphore
 
 import structlog
@@ -29,6 +29,7 @@ MOST_BYTES = settings.TELEMETRY_MOST_BYTES
 # A request that finds no slot waits this long for one: longer, and it would keep people's pages waiting.
 SLOT_SECONDS = 0.25
 FULL_RETRY_AFTER_SECONDS = 1
+BLOCK_BYTES = 64 * 1024
 _slots = BoundedSemaphore(settings.TELEMETRY_SLOTS)
 
 
@@ -43,6 +44,9 @@ def traces(request: HttpRequest) -> HttpResponse:
             raise UnsupportedMedia("telemetry.content_type", f"Send spans as {PROTOBUF} or {JSON}.")
         with _slot():
             stored = _take(request, agent, content_type)
+    except Exhausted as error:
+        _read_to_the_end(request)
+        return answers.refused(content_type, error)
     except MeshError as error:
         return answers.refused(content_type, error)
     except NO_DATABASE:
@@ -84,6 +88,14 @@ def _body(request: HttpRequest) -> bytes:
     if len(body) > MOST_BYTES:
         raise too_large(MOST_BYTES)
     return body
+
+
+def _read_to_the_end(request: HttpRequest) -> None:
+    """The server closes a connection whose request was not read, and who is to come again wants to use it."""
+    left = MOST_BYTES
+    with suppress(OSError):
+        while left > 0 and (block := request.read(min(BLOCK_BYTES, left))):
+            left -= len(block)
 
 
 @contextmanager
