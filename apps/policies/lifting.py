@@ -31,7 +31,7 @@ def excepted(
     """The verdict with what these exceptions lift, which names those that took part; `plain` where they change nothing.
     `plain` is the verdict without them, and `decide` makes one without them.
     """
-    covering = [one for one in facts.exceptions if any(one.covers(facts, release.ref) for release in releases)]
+    covering = [one for one in facts.exceptions if any(_covers(one, facts, release.ref) for release in releases)]
     if plain.outcome == "allow" or not covering:
         return plain
     keeps_demands = facts.tool.is_irreversible
@@ -44,6 +44,24 @@ def excepted(
         return plain
     names = tuple(PolicyRef(f"{PREFIX}{one.id}", SET, 1, one.says) for one in used)
     return replace(verdict, policies=(*verdict.policies, *names), releases=plain.releases)
+
+
+def _covers(one: ExceptionFacts, facts: CallFacts, release: ReleaseRef) -> bool:
+    """Whether this call, decided under this release, is what the exception was agreed for."""
+    return (
+        (one.set, one.content_hash) == (release.set, release.content_hash)
+        and one.tool == facts.tool.name
+        and one.process == facts.process
+        and one.agent in ("", facts.agent)
+        and _is_within_cap(one, facts)
+    )
+
+
+def _is_within_cap(one: ExceptionFacts, facts: CallFacts) -> bool:
+    if one.cap_minor is None:
+        return True
+    money = facts.money
+    return money is not None and money.currency == one.currency and 0 <= money.minor <= one.cap_minor
 
 
 def _rules(covering: Collection[ExceptionFacts], release: ReleaseRef) -> frozenset[str]:

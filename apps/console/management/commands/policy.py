@@ -65,7 +65,7 @@ class Command(BaseCommand):
         recover.add_argument("--reason", required=True, help="it is kept with the release")
         for act in (test, diff, replay, release, export):
             act.add_argument("directory", type=Path, help="where policy.cedar, parameters.json and tests.yaml are")
-        for act in (test, diff, release, export, recover):
+        for act in (test, diff, replay, release, export, recover):
             act.add_argument("--set", dest="policy_set", required=True, help="global, or the process")
             act.add_argument("--as", dest="person", required=True, metavar="USERNAME", help="who does this")
 
