@@ -16,11 +16,11 @@ from apps.policies import services
 from apps.policies.models import InFlight
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class AloneReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300)
 
 
-class AloneSerializer(ReasonSerializer):
+class AloneSerializer(AloneReasonSerializer):
     environment = serializers.CharField(max_length=20)
     in_flight = serializers.CharField(max_length=10, required=False, default=InFlight.RECHECK)
 
@@ -63,11 +63,11 @@ class PolicyReviewTakeBack(APIView):
     """Go back to what decided before an emergency release."""
 
     @extend_schema(
-        operation_id="policy_review_take_back", request=ReasonSerializer, responses={201: OpenApiTypes.OBJECT}
+        operation_id="policy_review_take_back", request=AloneReasonSerializer, responses={201: OpenApiTypes.OBJECT}
     )
     def post(self, request: Request, review_id: UUID) -> Response:
         person_of(request)
-        body = ReasonSerializer(data=request.data)
+        body = AloneReasonSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         made = services.take_back_emergency(actor=actor_of(request), request_id=review_id, **body.validated_data)
         return Response(review_resource(made), status=201)
