@@ -39,7 +39,7 @@ from apps.gateway.shown import (
     refusal_for,
     verdict_resource,
 )
-from apps.registry.authentication import RecalledAgentAuthentication
+from apps.registry.authentication import AgentTokenAuthentication
 from apps.registry.requests import agent_of
 from apps.registry.tokens import agent_behind
 
@@ -54,7 +54,7 @@ class ToolCalls(APIView):
         authenticators: list[BaseAuthentication] = super().get_authenticators()
         if self.request is None or self.request.method != "POST":
             return authenticators
-        return [RecalledAgentAuthentication(), *authenticators[1:]]
+        return [AgentTokenAuthentication(is_recalled=True), *authenticators[1:]]
 
     @extend_schema(
         operation_id="tool_call_request",

@@ -10,22 +10,21 @@ from apps.registry.tokens import SignedInAgent, agent_for_token, agent_recalled,
 
 
 class AgentTokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer mca_…`. Any other token is left to the next class."""
+    """`Authorization: Bearer mca_…`. Any other token is left to the next class.
 
-    sign_in = staticmethod(agent_for_token)
+    With `is_recalled` the agent is as this process last knew it: for a view whose service looks at the credential
+    again, under the lock under which it acts.
+    """
+
+    def __init__(self, *, is_recalled: bool = False) -> None:
+        self._sign_in = agent_recalled if is_recalled else agent_for_token
 
     def authenticate(self, request: Request) -> tuple[SignedInAgent, Actor] | None:
         token = bearer_token(request)
         if token is None or not is_access_token(token):
             return None
-        signed_in = self.sign_in(token)
+        signed_in = self._sign_in(token)
         return signed_in, bind_actor(request, signed_in.actor)
 
     def authenticate_header(self, request: Request) -> str:
         return REALM
-
-
-class RecalledAgentAuthentication(AgentTokenAuthentication):
-    """For a view whose service looks at the credential again, under the lock under which it acts."""
-
-    sign_in = staticmethod(agent_recalled)

@@ -7,7 +7,6 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 class AgentToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.registry.authentication.AgentTokenAuthentication"
-    match_subclasses = True
     name = "agentToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
