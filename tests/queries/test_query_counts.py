@@ -111,7 +111,7 @@ def measured(
 ) -> Iterator[dict[int, dict[str, int]]]:
     """The numbers with few rows and with many, in one transaction for the module: the crowd is dear to make."""
     erp_server.reset()
-    # a halt looks for the last call once more where the first look finds none, which would depend on how long this takes
+    # a halt looks once more where its first look finds no call, which would depend on how slow the machine is
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), transaction.atomic():
         patch.setattr(placing, "RECENTLY", placing.LOOKED_BACK)
         if not Process.objects.exists():
