@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -21,6 +22,8 @@ from apps.approvals.models import Approval
 from apps.breakers import counting
 from apps.core import backoff, clock, outbox
 from apps.core.actor import Actor, person_actor
+from apps.core.generations import GENERATIONS
+from apps.core.models import Generation
 from apps.gateway import services as gateway
 from apps.gateway.models import ToolCall
 from apps.registry import tokens
@@ -76,6 +79,9 @@ def _drop_truncate_guards() -> None:
 
 
 def _load(world_file: Path) -> None:
+    """With the marks that the migrations made: what has none is not remembered."""
+    for name in GENERATIONS:
+        Generation.objects.get_or_create(name=name, defaults={"mark": uuid4()})
     call_command("bootstrap", "--file", str(world_file), stdout=open(os.devnull, "w"))  # noqa: SIM115
 
 

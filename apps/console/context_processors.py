@@ -65,7 +65,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         "environments": [],
         "halts": _banner(actor, moment),
         "unreadable": _unreadable(actor, moment),
-        "emergencies": emergencies_shown(actor),
+        "emergencies": emergencies_shown(actor, moment),
         "person": _person(request) if actor else None,
         "audit_through": None,
         "unseen": unseen_count(actor) if actor and actor.is_person else 0,

@@ -5,8 +5,10 @@ from typing import Any
 from django.urls import reverse
 
 from apps.core.actor import Actor
+from apps.core.generations import CONFIGURATION, Moment
+from apps.core.memory import Remembered
 from apps.policies.afterwards import sentence_of, unsettled
-from apps.policies.models import EmergencyState
+from apps.policies.models import EmergencyRelease, EmergencyState
 from apps.policies.queries import sets_visible_to
 
 WORDS = {
@@ -16,11 +18,14 @@ WORDS = {
 }
 
 
-def emergencies_shown(actor: Actor | None) -> list[dict[str, Any]]:
+_unsettled: Remembered[str, tuple[EmergencyRelease, ...]] = Remembered(CONFIGURATION, size=1)
+
+
+def emergencies_shown(actor: Actor | None, moment: Moment) -> list[dict[str, Any]]:
     """Each that is not settled, of the sets this person may see; a stranger at the sign-in page learns that there are
-    some, not which. Nearly always one query that finds nothing.
+    some, not which. Costs no query as long as there is none.
     """
-    found = list(unsettled().select_related("request__policy_set", "request__requester", "request__release"))
+    found = _unsettled.get("", _read, moment=moment) or ()
     if not found:
         return []
     if actor is None:
@@ -38,3 +43,7 @@ def emergencies_shown(actor: Actor | None) -> list[dict[str, Any]]:
         for each in found
         if each.request.policy_set_id in seen
     ]
+
+
+def _read() -> tuple[EmergencyRelease, ...]:
+    return tuple(unsettled().select_related("request__policy_set", "request__requester", "request__release"))

@@ -255,6 +255,8 @@ class EmergencyRelease(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=~Q(state="agreed"), name="emergency_not_agreed"),
         ]
+        # every page says which are not settled
+        triggers = begins_new(CONFIGURATION)
 
     def __str__(self) -> str:
         return f"Emergency release of {self.request.policy_set} to {self.request.environment}"

@@ -483,6 +483,7 @@ def test_the_number_of_queries_does_not_grow_with_the_lines(sign_in: SignIn) -> 
             set_limit(team=Team.objects.create(slug=f"t-{size}-{number}", name=f"Team {number}").slug)
         asked = []
         for client, path in ((dana, ABSENCE), (priya, PROCESS)):
+            client.get(path)  # fills what the process remembers
             with CaptureQueriesContext(connection) as queries:
                 assert client.get(path).status_code == 200
             asked.append(len(queries))

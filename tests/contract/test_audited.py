@@ -22,6 +22,14 @@ LEAVES_NOTHING = {
     # the draft of the scene is up to date
     "POST /policies/drafts/{policy_draft}/rebase/",
     "POST /api/v1/policy-drafts/{policy_draft}/rebase",
+    # what decides in the scene can be read
+    "POST /policies/{process}/recover/",
+    "POST /api/v1/policies/{process}/recover",
+    # reports, and not an act of the mesh
+    "POST /v1/traces",
+    # for whoever governs the whole mesh, and nobody of the cast does
+    "POST /api/v1/model-prices",
+    "POST /api/v1/tools/preview",
 }
 # Who these sign in or out is not who the request came from.
 SIGN_INS = {"POST /accounts/login/": "dana", "POST /accounts/demo/": "omar", "POST /oauth/token": "writer"}

@@ -73,6 +73,7 @@ ACTS = [
     if row.is_act
     and row.path.startswith("/api/v1/")
     and str(row) not in TAKE_NO_BODY
+    and any(answer.startswith("2") for answer in row.answers.values())
     # halts over the writer, whose calls are among these acts
     and not {"{mesh_halt}", "{mesh_budget}", "{wide_halt}", "{lifting_halt}"} & set(re.findall(r"{\w+}", row.path))
 ]

@@ -42,7 +42,7 @@ def test_a_person_gets_a_page_that_needs_nothing_of_what_may_be_broken(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(runs_views, "runs_visible_to", breaks)
+    monkeypatch.setattr(runs_views, "processes_visible_to", breaks)
     answer = sign_in("omar").get("/runs/", {"q": TITLE})
 
     assert answer.status_code == 500

@@ -121,6 +121,7 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "review_id": str(scene.policy_review),
         "exception_id": str(scene.policy_exception),
         "replay_id": str(scene.policy_replay),
+        "action_id": str(scene.ungoverned),
         "process": "order-to-cash",
         "halt_id": str(scene.place_halt("agent", "triage")),
         "agent": "writer",

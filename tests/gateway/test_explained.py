@@ -41,7 +41,7 @@ def test_a_call_leads_to_its_rule_and_the_rule_back_to_the_call(call, sign_in):
 
 
 def test_the_timeline_leads_there(call, sign_in):
-    assert f"/calls/{call.id}/decisions/" in shown(sign_in("dana"), f"/runs/{call.run_id}/")
+    assert f"/calls/{call.id}/decisions/" in shown(sign_in("dana"), f"/runs/{call.run_id}/?view=timeline")
 
 
 def test_what_was_decided_stays_what_it_was_after_another_release(call, sign_in):

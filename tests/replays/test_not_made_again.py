@@ -49,6 +49,7 @@ def test_a_release_beside_it_that_is_not_what_it_was_is_named(writer: Robot) -> 
     stored([facts("600.00")])
     table = PolicyRelease._meta.db_table
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute(
             f"UPDATE {table} SET content_hash = 'other' WHERE policy_set_id IN "
