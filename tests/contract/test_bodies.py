@@ -64,6 +64,7 @@ TAKE_NO_BODY = {
     "POST /api/v1/halts/{lifting_halt}/hold",
     "POST /api/v1/policy-reviews/{policy_review}/withdraw",
     "POST /api/v1/policy-reviews/{policy_emergency}/ask-again",
+    "POST /api/v1/policy-replays/{policy_replay}/cancel",
     "POST /api/v1/runs/{done_run}/unwind",
     "POST /api/v1/tool-calls/{done_call}/compensate",
 }
@@ -78,6 +79,12 @@ ACTS = [
     and not {"{mesh_halt}", "{mesh_budget}", "{wide_halt}", "{lifting_halt}"} & set(re.findall(r"{\w+}", row.path))
 ]
 
+# Without any member: all there is, in production.
+MAY_BE_EMPTY = {
+    "POST /api/v1/policy-drafts/{policy_draft}/replays",
+    "POST /api/v1/policy-drafts/{policy_draft}/shadows",
+    "POST /api/v1/policies/{process}/versions/1/replays",
+}
 
 ACT = {str(act): act for act in ACTS}
 
@@ -123,7 +130,8 @@ def test_every_act_refuses_it_alike_and_writes_nothing(
     writers: Writers, what: str, body: bytes, content_type: str, status: int, code: str
 ) -> None:
     before = contents()
-    answers = {str(act): problem_of(writers.send(act, body, content_type)) for act in ACTS}
+    asked = [act for act in ACTS if body not in (b"", b"{}") or str(act) not in MAY_BE_EMPTY]
+    answers = {str(act): problem_of(writers.send(act, body, content_type)) for act in asked}
 
     assert answers == dict.fromkeys(answers, (status, code))
     assert contents() == before
@@ -294,7 +302,7 @@ def test_one_long_argument_does_not_make_everyones_list_unreadable(writers: Writ
     listed = writers.clients["dana"].get("/api/v1/approvals").json()["items"]
     page = writers.clients["dana"].get("/inbox/")
 
-    assert len(listed) == 3
+    assert len(listed) == 4
     assert max(len(item["sentence"]) for item in listed) < 500
     assert len(page.content) < 200 * KIB
 
