@@ -11,7 +11,7 @@ from benchmarks.rig.load import Measured, percentile
 from benchmarks.rig.pgbench import PgbenchResult
 from benchmarks.rig.statements import TracedCall
 
-FLOOR, FLOOR_CLIENTS = 0.10, 8
+FLOOR, FLOOR_CLIENTS = 0.20, 8
 BUSY_LOAD = 0.5
 HEADINGS = ("clients", "calls/s", "p50 ms", "p99 ms", "errors", "pgbench/s", "mean ms", "ratio")
 
