@@ -39,7 +39,7 @@ from apps.policies.wording import parameter_words
 # How a draft is named where a version may stand.
 DRAFT = "draft:"
 
-_summaries: BoundedCache[tuple[str, str], str] = BoundedCache(2_000)
+_summaries: BoundedCache[tuple[UUID | None, UUID], str] = BoundedCache(2_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +227,14 @@ def _version_rows(policy_set: PolicySet, releases: list[PolicyRelease]) -> list[
 
 
 def _summary(before: PolicyRelease | None, after: PolicyRelease) -> str:
-    """What a version changed, in one line. Releases never change, so it is said once."""
-    key = (before.content_hash if before else "", after.content_hash)
+    """What a version changed, in one line. Releases never change, so it is said once, unless one is damaged."""
+    key = (before.id if before else None, after.id)
     known = _summaries.get(key)
     if known is not None:
         return known
     old = Content(before.text, before.parameters) if before else Content("", {})
-    return _summaries.put(key, difference(old, Content(after.text, after.parameters), Setting()).summary)
+    change = difference(old, Content(after.text, after.parameters), Setting())
+    return change.summary if change.problem else _summaries.put(key, change.summary)
 
 
 def _with_ends(policy_set: PolicySet, moves: list[PointerMove]) -> list[tuple[PointerMove, dt.datetime | None]]:
