@@ -83,6 +83,8 @@ def _words(rejected: Sequence[str]) -> str:
 
 
 def _store(agent: Agent, rows: list[Row], received_at: dt.datetime) -> int:
+    if not rows:
+        return 0
     for tries_left in reversed(range(MOST_TRIES)):
         try:
             with transaction.atomic():

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 # Not ours to spell: what agents sent, what systems answered, and how a tool is defined.
-FOREIGN = {"arguments", "result", "input_schema", "output_schema", "card"}
+FOREIGN = {"arguments", "result", "input_schema", "output_schema", "card", "trace_id"}
 ROWS_EACH = 3
 # What programs have none of.
 OF_PEOPLE = {
@@ -25,6 +25,8 @@ OF_PEOPLE = {
     "/api/v1/halt-rules",
     "/api/v1/halt-drills",
     "/api/v1/unknown-outcomes",
+    "/api/v1/ungoverned-actions",
+    "/api/v1/model-prices",
     "/api/v1/tokens",
     "/api/v1/approval-views",
     "/api/v1/delegations",

@@ -21,6 +21,7 @@ from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import actor, parked, person, robot_named
 from tests.gateway.unknowns import make_unknown
 from tests.policies.reviewing import limit, raised
+from tests.telemetry.prices import make_price
 from tests.telemetry.ungoverned import make_ungoverned
 from tests.world import POLICY
 
@@ -58,6 +59,7 @@ class Crowd:
         _would_be_another(self.scene, parked(writer, key=f"waiting-{number}", run_id=run)[0])
         make_unknown(writer, f"unknown-{number}")
         make_ungoverned(writer, f"tool-{number}", count=2)
+        make_price(f"model-{number}")
         _, refused = parked(writer, key=f"refused-{number}")
         approvals.cast_vote(
             actor=actor("dana"),

@@ -1,21 +1,20 @@
 """What was enforced and what was reported, read as the rows of one run."""
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from apps.core.actor import system_actor
 from apps.core.errors import Invalid
 from apps.core.tracing import read_traceparent
 from apps.runs.models import Run
 from apps.telemetry.models import Trace
-from apps.telemetry.prices import Cost, set_model_price
+from apps.telemetry.prices import Cost
 from apps.telemetry.queries import SpanRow, runs_of_traces, spans_of_run, usage_of_run, without_cycles
 from apps.telemetry.ungoverned import find_ungoverned_actions
 from tests.conftest import Robot, robot_named
 from tests.telemetry.exporting import span, tell, tool_span
+from tests.telemetry.prices import make_price
 from tests.telemetry.test_ungoverned import call_in
 
 pytestmark = pytest.mark.django_db
@@ -31,19 +30,6 @@ def chat(trace: str, *, model: str = "gpt-5", given: int = 1_000_000, made: int 
         **more.pop("attributes", {}),
     }
     return span("chat", trace=trace, attributes=attributes, **more)
-
-
-def price(model: str = "gpt-5", *, currency: str = "USD", since: str = "2020-01-01", **more: Any) -> None:
-    set_model_price(
-        provider=more.get("provider", ""),
-        model=model,
-        currency=currency,
-        input_price=more.get("given", "2.50"),
-        output_price=more.get("made", "10"),
-        cached_input_price=more.get("cached"),
-        effective_from=dt.datetime.fromisoformat(since).replace(tzinfo=dt.UTC),
-        actor=system_actor("tests"),
-    )
 
 
 def test_spans_before_their_run_exists_are_in_it_when_it_does(writer: Robot) -> None:
@@ -170,18 +156,18 @@ def test_without_a_price_the_cost_is_not_known_rather_than_nothing(run: Run) -> 
 
 
 def test_a_price_holds_for_what_was_told_before_it_was_set(run: Run) -> None:
-    price()
+    make_price()
     usage = usage_of_run(run)
     assert (usage.costs, usage.is_partly_unknown) == ([Cost(2 * 2_510_000, "USD")], False)
 
 
 def test_the_price_of_its_day_of_its_provider_and_of_dated_names(run: Run) -> None:
-    price(given="1", made="0")
-    price(given="100", since="2100-01-01")
+    make_price(given="1", made="0")
+    make_price(given="100", since="2100-01-01")
     assert usage_of_run(run).costs == [Cost(2_000_000, "USD")]
-    price(given="3", made="0", provider="openai")
+    make_price(given="3", made="0", provider="openai")
     assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
-    price("gpt-*", given="9")
+    make_price("gpt-*", given="9")
     assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
 
 
@@ -191,8 +177,8 @@ def test_currencies_are_never_summed(writer: Robot) -> None:
     other = chat(turn["trace"], model="mistral-large", attributes=cached)
     tell(writer, turn, chat(turn["trace"]), other, chat(turn["trace"], model="x"))
     call_in(writer, turn)
-    price(given="1", made="0")
-    price("mistral-*", currency="EUR", given="1", made="0", cached="0.25")
+    make_price(given="1", made="0")
+    make_price("mistral-*", currency="EUR", given="1", made="0", cached="0.25")
     usage = usage_of_run(Run.objects.get())
     assert usage.costs == [Cost(700_000, "EUR"), Cost(1_000_000, "USD")]
     assert usage.is_partly_unknown
