@@ -16,9 +16,11 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model, QuerySet
+from django.db.models.base import ModelState
 from psycopg.adapt import Transformer
 
 R = TypeVar("R")
+M = TypeVar("M", bound=Model)
 Statement = tuple[str, Sequence[Any]]
 """SQL with its values: no per cent sign in it but those of `%s`."""
 Question = Statement
@@ -63,6 +65,16 @@ class _Column(NamedTuple):
     attribute: str
     taken: type | None
     is_json: bool
+
+
+class _Shape(NamedTuple):
+    """What a new row of a model has: constants, what is made for each, and the attributes behind its relations."""
+
+    constants: dict[str, Any]
+    made: list[tuple[str, Callable[[], Any]]]
+    relations: dict[str, str]
+    attributes: list[str]
+    size: int
 
 
 def sole(rows: "QuerySet[Any, R]") -> R | None:
@@ -115,6 +127,29 @@ def claim(model: type[Model], changes: dict[str, Any], **where: Any) -> None:
     sql, columns = _update_of(model, tuple(changes), tuple(where))
     waiting.statements = [(sql, [*_prepared(columns, changes), *_prepared(columns[len(changes) :], where)])]
     waiting.begins_with_claim = True
+
+
+def new(model: type[M], **values: Any) -> M:
+    """A row that is not written yet, as `model(**values)` makes it; a related row is given by the field's name. Django
+    asks every field and sends two signals, which takes six times as long.
+    """
+    shape = _shape_of(model)
+    row = model.__new__(model)
+    row._state = ModelState()
+    columns = row.__dict__
+    columns.update(shape.constants)
+    for name, value in values.items():
+        if name in shape.relations:
+            columns[shape.relations[name]] = None if value is None else value.pk
+            row._state.fields_cache[name] = value
+        else:
+            columns[name] = value
+    for attribute, default in shape.made:
+        if attribute not in values:
+            columns[attribute] = default()
+    if len(columns) != shape.size:
+        raise TypeError(f"{model.__name__} has no {', '.join(sorted(columns.keys() - set(shape.attributes)))}")
+    return row
 
 
 def insert(*rows: Model) -> None:
@@ -253,6 +288,17 @@ def _update_of(model: type[Model], changed: tuple[str, ...], names: tuple[str, .
     changes, where = _fields(model, changed), _fields(model, names)
     sql = f'UPDATE "{model._meta.db_table}" SET {_equal(changes, ", ")} WHERE {_equal(where, " AND ")}'  # noqa: S608  our own names
     return sql, [_column(field) for field in changes + where]
+
+
+@cache
+def _shape_of(model: type[Model]) -> _Shape:
+    fields = model._meta.concrete_fields
+    made = [(field.attname, field.default) for field in fields if field.has_default() and callable(field.default)]
+    names = [name for name, _ in made]
+    constants = {field.attname: field.get_default() for field in fields if field.attname not in names}
+    relations = {field.name: field.attname for field in fields if field.is_relation}
+    attributes = ["_state", *(field.attname for field in fields)]
+    return _Shape(constants, made, relations, attributes, len(attributes))
 
 
 def _column(field: "Field[Any, Any]") -> _Column:

@@ -13,7 +13,7 @@ from apps.core.errors import NotFound
 from apps.core.generations import CONFIGURATION, Moment, read_moment
 from apps.core.memory import Remembered
 from apps.core.money import Money
-from apps.core.rows import insert, sole
+from apps.core.rows import insert, new, sole
 from apps.gateway.excepting import note_uses
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
 from apps.gateway.requests import CallRequest
@@ -104,7 +104,8 @@ def verdict_on(
 
 def record_decision(call: ToolCall, verdict: Verdict, *, moment: DecisionMoment, stored_input: Payload) -> Decision:
     """Write the immutable answer beside the call, in the caller's transaction."""
-    decision = Decision(
+    decision = new(
+        Decision,
         tool_call=call,
         moment=moment,
         outcome=verdict.outcome,

@@ -12,7 +12,7 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.ids import uuid7
 from apps.core.money import Money
-from apps.core.rows import change_unseen, insert, insert_values
+from apps.core.rows import change_unseen, insert, insert_values, new
 from apps.registry.models import Agent
 from apps.runs.deadlines import deadline_for, is_over, run_time_over
 from apps.runs.models import Run, RunState, Span, SpanKind, SpanStatus
@@ -71,7 +71,8 @@ def open_implicit_run(*, agent: Agent, title: str, business_key: str, started_at
 
 
 def _new_run(agent: Agent, title: str, *, business_key: str, **columns: Any) -> Run:
-    return Run(
+    return new(
+        Run,
         process=agent.process,
         environment=agent.environment,
         opened_by=agent,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from apps.core import clock
 from apps.core.ids import uuid7
-from apps.core.rows import insert
+from apps.core.rows import insert, new
 from apps.vault.models import Payload
 
 SALT_BYTES = 16
@@ -38,7 +38,8 @@ def sealed(document: Document) -> Payload:
     """The row of the document, not written yet."""
     body = _ENCODER.encode(document.body).encode()
     salt = os.urandom(SALT_BYTES)
-    return Payload(
+    return new(
+        Payload,
         id=uuid7(),
         kind=document.kind,
         subject=document.subject,

@@ -12,6 +12,7 @@ from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
 from apps.core import clock, locks
+from apps.core.ids import uuid7
 from apps.core.models import Heartbeat, OutboxEvent
 from apps.core.rows import (
     NotClaimed,
@@ -23,8 +24,13 @@ from apps.core.rows import (
     insert,
     insert_values,
     key_question,
+    new,
     together,
 )
+from apps.gateway.models import Decision, ToolCall
+from apps.registry.models import Agent, Process
+from apps.runs.models import Run
+from apps.vault.models import Payload
 
 pytestmark = pytest.mark.django_db
 
@@ -177,3 +183,23 @@ def test_values_go_into_their_columns_as_the_fields_would_put_them(world: object
                     assert json.loads(ours) == theirs.obj, column.field
                 else:
                     assert str(ours) == str(theirs), column.field
+
+
+@pytest.mark.parametrize("model", [Payload, Run, ToolCall, Decision])
+def test_a_new_row_is_what_django_makes(model: type[Model]) -> None:
+    made, usual = new(model), model()
+    for field in model._meta.concrete_fields:
+        if field.name != "id":
+            assert getattr(made, field.attname) == getattr(usual, field.attname), field.name
+    assert (made._state.adding, made._state.db) == (True, None)
+    assert made.__dict__.keys() == usual.__dict__.keys()
+
+
+def test_a_new_row_knows_what_it_was_given() -> None:
+    agent = Agent(id=uuid7(), name="Writer", process=Process(id=uuid7(), name="Order to cash"))
+    run = new(Run, opened_by=agent, process_id=agent.process_id, title="x")
+    assert (run.opened_by, run.opened_by_id, run.process_id, run.title) == (agent, agent.id, agent.process_id, "x")
+    assert new(ToolCall, compensates=None).compensates_id is None
+    assert new(Run).id != new(Run).id
+    with pytest.raises(TypeError, match="Run has no color"):
+        new(Run, color="red")

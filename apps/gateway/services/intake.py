@@ -14,7 +14,7 @@ from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted, MeshError
 from apps.core.generations import MOMENT, Moment, moment_of, read_moment
-from apps.core.rows import Question, ask, insert, key_question, together
+from apps.core.rows import Question, ask, insert, key_question, new, together
 from apps.gateway import arguments as args
 from apps.gateway import spending
 from apps.gateway.consent import consent_request
@@ -286,7 +286,8 @@ def _write(
 
 def _new_call(asked: Asked, run: Run, stored_request: Payload, *, state: CallState) -> ToolCall:
     entity_type, entity_id = args.entity_in(asked.granted.tool, asked.request.arguments)
-    return ToolCall(
+    return new(
+        ToolCall,
         agent=asked.agent,
         credential=asked.credential,
         tool=asked.granted.tool,
