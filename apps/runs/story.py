@@ -19,6 +19,7 @@ from apps.runs.facts import CallTold, Facts, FoldTold, HaltTold, UnwindTold, abo
 from apps.runs.models import Run, RunState, Span
 from apps.runs.queries import EXTENDED, HELD, RELEASED, acts_on, story_steps
 from apps.runs.sentences import Sentence, capitalised
+from apps.runs.steps import sources
 from apps.runs.story_of_calls import Details, at_length, briefly, undone
 from apps.runs.wording import amounts, between, enumerated, is_wait
 
@@ -72,14 +73,15 @@ def story_for(actor: Actor, run: Run) -> Story:
     """The story of a run that this actor sees, in the words they may read: operators' own are not for agents."""
     acts = [_act(act, quotes=not actor.is_agent) for act in acts_on(run)]
     halts = [one for halt in above().halts(actor, run) for one in _halt(run, halt)]
-    return story_of(run, above().facts(actor, run), story_steps(run), [*acts, *halts], now=clock.now())
+    told = [one for source in sources() for one in source.sentences(actor, run)]
+    return story_of(run, above().facts(actor, run), story_steps(run), [*acts, *halts, *told], now=clock.now())
 
 
 def story_of(
     run: Run, facts: Facts, steps: Sequence[Span], acts: Sequence[Sentence] = (), *, now: dt.datetime
 ) -> Story:
-    """A pure function of what is stored; `acts` are what was done to the run as a whole. What does not fit into fifteen
-    sentences is told in fewer words; what is left out even so is counted.
+    """A pure function of what is stored; `acts` are what was done to the run as a whole, and what agents say. What does
+    not fit into fifteen sentences is told in fewer words; what is left out even so is counted.
     """
     details = Details(steps, now)
     told = [at_length(call, details) for call in facts.calls]

@@ -32,11 +32,11 @@ from apps.runs.facts import above
 from apps.runs.filters import RunFilter
 from apps.runs.forms import ExtendForm
 from apps.runs.listing import counted, export, rows_of
-from apps.runs.models import Run, RunState, SpanKind, SpanOrigin, SpanStatus
+from apps.runs.models import Run, RunState, SpanOrigin, SpanStatus
 from apps.runs.queries import run_for, span_for, version_of
 from apps.runs.sheet import sheet_of
 from apps.runs.spent import split_of
-from apps.runs.steps import Place, row_of
+from apps.runs.steps import Place, kinds, opened_step, row_of
 from apps.runs.story import story_for
 from apps.runs.telling import record
 from apps.runs.timeline import CSV_COLUMNS, cells_of, feed_of, timeline_of
@@ -45,7 +45,6 @@ STORY, TIMELINE = "story", "timeline"
 READINGS = (STORY, TIMELINE)
 # What the timeline's filters offer.
 OF_TIMELINE = {
-    "kinds": SpanKind.choices,
     "statuses": SpanStatus.choices,
     "origins": SpanOrigin.choices,
     "minimums": [(1000, "1 s"), (10_000, "10 s"), (60_000, "1 min"), (600_000, "10 min")],
@@ -150,10 +149,15 @@ def timeline_file(request: HttpRequest, run_id: UUID, format: str) -> HttpRespon
 
 @require_safe
 def step(request: HttpRequest, run_id: UUID, step_id: UUID) -> HttpResponse:
-    """What is known of one step, and what its call carries, masked as for every reader of their rights."""
+    """What is known of one step. What its call carries is masked as for every reader of their rights; what an agent
+    reported with it is shown to nobody by default.
+    """
     person_of(request)
     actor = actor_of(request)
     found = run_for(actor, run_id)
+    if opened := opened_step(actor, found, step_id):
+        context = {"run": found, "step": opened.row, "opened": opened}
+        return page_or_part(request, "runs/reported_step.html", "runs/_reported_step.html", context)
     shown = span_for(found, step_id)
     content = above().content(actor, shown.tool_call_id) if shown.tool_call_id else None
     context = {"run": found, "step": shown, "row": row_of(shown), "content": content}
@@ -209,6 +213,7 @@ def _shown(request: HttpRequest, found: Run, version: str) -> dict[str, Any]:
     return context | {
         "timeline": timeline_of(actor_of(request), found, halts, after=after, now=now),
         "reader_zone": timezone.get_current_timezone_name(),
+        "kinds": kinds(),
         **OF_TIMELINE,
     }
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from babel.numbers import is_currency
+from babel.numbers import format_currency, is_currency
 from django.db import transaction
+from django.utils.translation import to_locale
 
 from apps.audit import services as audit
 from apps.core import clock
@@ -36,6 +37,11 @@ class Cost:
 
     micro: int
     currency: str
+
+    def told(self, locale: str = "en") -> str:
+        """With as many decimals as it takes: "$0.0421"."""
+        amount = Decimal(self.micro) / MILLION
+        return format_currency(amount, self.currency, locale=to_locale(locale), decimal_quantization=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,12 +87,23 @@ def test_a_floor_above_adds_rows_of_its_own(writer: Robot, sign_in: SignIn, monk
     call, _ = parked(writer)
     at = call.run.started_at - dt.timedelta(seconds=1)
     said = steps.Row(at, uuid7(), "model", "reported", "ok", "classify the dispute", "", "Triage", at, tokens=900)
-    monkeypatch.setattr(steps, "_sources", [lambda *asked: [said]])
+    wait = call.run.spans.get(kind="human_wait")
+    source = steps.Source(
+        rows=lambda *asked: [said],
+        parents=lambda run, calls: {wait.tool_call_id: said.id},
+        count=lambda run: 1,
+        opened=lambda *asked: None,
+        sentences=lambda *asked: [],
+        kinds=lambda: [("model", "Model call")],
+    )
+    monkeypatch.setattr(steps, "_sources", [source])
     piece = feed(sign_in("dana"), call.run)
 
     assert named(piece)[0] == ("model", "ok", "classify the dispute")
     assert piece["rows"][0][15] == 900
+    assert {row[1] for row in piece["rows"][1:]} == {said.id.hex}
     assert len(piece["rows"]) == 3
+    assert piece["start"] == at.timestamp() * 1000
 
 
 def test_a_moment_counts_once_wherever_the_time_went(writer: Robot) -> None:

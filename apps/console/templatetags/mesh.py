@@ -135,6 +135,10 @@ STEPS: dict[str, Step] = {
     "halt": Step("bad", "octagon"),
     "compensation": Step("human", "undo-2"),
     "event": Step("", "radio"),
+    "handoff": Step("", "arrow-right-left"),
+    "retrieval": Step("", "book-open"),
+    "ungoverned": Step("bad", "shield-alert"),
+    "other": Step("", "circle"),
 }
 
 
