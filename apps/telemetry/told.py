@@ -97,7 +97,7 @@ def _cost(usage: Usage) -> str:
         return _("What it cost is not known.")
     costs = enumerated([cost.told(get_language() or "en") for cost in usage.costs])
     if usage.is_partly_unknown:
-        return _("It cost %(costs)s at least; of some of it the cost is not known.") % {"costs": costs}
+        return _("It cost at least %(costs)s; what some of it cost is not known.") % {"costs": costs}
     return _("It cost %(costs)s.") % {"costs": costs}
 
 

@@ -1,4 +1,4 @@
-"""A reported step for whoever opens it: what is in the open, what is kept apart, and who may see that for which reason."""
+"""A reported step for whoever opens it: what is in the open, what is kept apart, and who may see that and why."""
 
 import datetime as dt
 from collections.abc import Callable
