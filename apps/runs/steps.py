@@ -108,11 +108,19 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedUsage:
+    """What agents say their models used, in words: tokens, and what it cost in each currency or that nobody knows."""
+
+    tokens: str
+    cost: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A floor above that knows steps of runs. `rows`: those after a place, in order, at most so many. `parents`: below
     which of them the steps of each of these calls stand. `count` is another one whenever there are more. `opened`: one
-    of them by its id, None where it is not one. `sentences`: what of it belongs into the story. `kinds` are offered as
-    filters.
+    of them by its id, None where it is not one. `sentences`: what of it belongs into the story; `usage`: what models
+    used, None where nobody said. `kinds` are offered as filters.
     """
 
     rows: Callable[[Actor, Run, Place | None, int], Iterable[Row]]
@@ -120,6 +128,7 @@ class Source:
     count: Callable[[Run], int]
     opened: Callable[[Actor, Run, UUID], Opened | None]
     sentences: Callable[[Actor, Run], list[Sentence]]
+    usage: Callable[[Run], ReportedUsage | None]
     kinds: Callable[[], list[tuple[str, str]]]
 
 
@@ -154,6 +163,16 @@ def rows_of(actor: Actor, run: Run, *, after: Place | None = None, most: int) ->
 def opened_step(actor: Actor, run: Run, step_id: UUID) -> Opened | None:
     """A step that a floor above knows; None where it is one of the mesh's own, or none."""
     return next((found for source in _sources if (found := source.opened(actor, run, step_id))), None)
+
+
+def reported_rows(actor: Actor, run: Run, *, most: int) -> list[Row]:
+    """The first so many rows that are not the mesh's own."""
+    return list(islice(merge(*(source.rows(actor, run, None, most) for source in _sources)), most))
+
+
+def reported_usage(run: Run) -> ReportedUsage | None:
+    """What the models of a run used, as its agents say."""
+    return next((used for source in _sources if (used := source.usage(run))), None)
 
 
 def every_row(actor: Actor, run: Run, *, at_once: int) -> Iterator[Row]:

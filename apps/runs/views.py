@@ -36,7 +36,7 @@ from apps.runs.models import Run, RunState, SpanOrigin, SpanStatus
 from apps.runs.queries import run_for, span_for, version_of
 from apps.runs.sheet import sheet_of
 from apps.runs.spent import split_of
-from apps.runs.steps import Place, kinds, opened_step, row_of
+from apps.runs.steps import Place, kinds, opened_step, reported_usage, row_of
 from apps.runs.story import story_for
 from apps.runs.telling import record
 from apps.runs.timeline import CSV_COLUMNS, cells_of, feed_of, timeline_of
@@ -205,7 +205,8 @@ def _shown(request: HttpRequest, found: Run, version: str) -> dict[str, Any]:
         "tabs": _tabs(found, reading),
         "parts": split_of(found, halts, now=now),
         "duration": (found.ended_at or now) - found.started_at,
-        "cost": above().costs([found.id]).get(found.id),
+        "cost": (cost := above().costs([found.id]).get(found.id)),
+        "told": None if cost else reported_usage(found),
     }
     if reading == STORY:
         return context | {"story": story_for(actor_of(request), found)}

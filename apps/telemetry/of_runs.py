@@ -7,7 +7,7 @@ from apps.runs.models import Run
 from apps.runs.steps import Source
 from apps.telemetry import reported_rows
 from apps.telemetry.opened import opened
-from apps.telemetry.told import sentences_of
+from apps.telemetry.told import sentences_of, usage_told
 
 HEX_OF_TRACE = 32
 # A trace of a program that never ends one belongs to more runs than a list can name.
@@ -33,5 +33,6 @@ SOURCE = Source(
     count=reported_rows.count,
     opened=opened,
     sentences=sentences_of,
+    usage=usage_told,
     kinds=reported_rows.kinds,
 )

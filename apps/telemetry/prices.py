@@ -62,6 +62,11 @@ class PriceList:
 
     prices: dict[str, list[ModelPrice]]
 
+    def changes_ns(self) -> list[int]:
+        """When some price begins to hold, in nanoseconds since 1970, earliest first; never empty."""
+        begins = {price.effective_from for prices in self.prices.values() for price in prices}
+        return sorted({0, *(int(moment.timestamp()) * 10**9 + moment.microsecond * 1000 for moment in begins)})
+
     def price_of(self, used: Used) -> ModelPrice | None:
         """The price in force then: of this provider before that of any."""
         in_force = [price for price in self._of_model(used.model) if price.effective_from <= used.at]

@@ -7,16 +7,35 @@ their run, or long after, are found like any other.
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q
 
 from apps.core.once import once
 from apps.gateway.models import ToolCall
 from apps.runs.models import Run
 from apps.telemetry.matching import moment_of
-from apps.telemetry.models import ReportedKind, ReportedSpan, Trace
+from apps.telemetry.models import ReportedKind, Trace
 from apps.telemetry.prices import Cost, Used, price_list, total
+
+# Between two changes of prices a sum costs what its parts do, so the database sums.
+USED = """
+    WITH asked AS MATERIALIZED (
+        SELECT trace, span_id, parent_span_id, agent_id, provider, model, started_ns,
+               input_tokens, output_tokens, cached_tokens,
+               input_tokens IS NOT NULL AND output_tokens IS NOT NULL AS is_known
+        FROM telemetry_reportedspan WHERE trace = ANY(%s) AND kind = %s
+    )
+    SELECT agent_id, provider, model, is_known, count(*), sum(input_tokens)::bigint, sum(output_tokens)::bigint,
+           sum(least(coalesce(cached_tokens, 0), input_tokens))::bigint, min(started_ns)
+    FROM asked
+    WHERE NOT EXISTS (
+        SELECT FROM asked AS inner_one WHERE inner_one.trace = asked.trace AND inner_one.parent_span_id = asked.span_id
+    )
+    GROUP BY agent_id, provider, model, is_known, width_bucket(started_ns, %s::bigint[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +52,28 @@ class Usage:
     are_tokens_whole: bool
     models: list[str]
     agent_ids: list[UUID]
-    first_at: dt.datetime | None
+    first_at: dt.datetime
+
+
+class _Group(NamedTuple):
+    """Calls of one agent and one model, between two changes of prices."""
+
+    agent_id: UUID
+    provider: str
+    model: str
+    is_known: bool
+    call_count: int
+    given: int | None
+    made: int | None
+    cached: int | None
+    first_ns: int
+
+    @property
+    def used(self) -> Used:
+        at = moment_of(self.first_ns)
+        if not self.is_known:
+            return Used(self.provider, self.model, at, None, None, None)
+        return Used(self.provider, self.model, at, self.given, self.made, self.cached)
 
 
 def traces_of(run: Run) -> list[UUID]:
@@ -64,30 +104,30 @@ def runs_of_traces(process_id: UUID, environment: str, trace_ids: Collection[UUI
     return found
 
 
-def usage_of_run(run: Run) -> Usage:
-    """What the model calls of a run used. A call that is told by two spans, one within the other, counts once."""
+def usage_of_run(run: Run) -> Usage | None:
+    """What the model calls of a run used; None where none was told. A call that is told by two spans, one within the
+    other, counts once. One query beside those for traces and prices, whatever the number of calls.
+    """
     traces = traces_of(run)
-    spans = ReportedSpan.objects.filter(trace__in=traces, kind=ReportedKind.MODEL).values_list(
-        *("trace", "span_id", "parent_span_id", "agent_id", "provider", "model", "started_ns"),
-        *("input_tokens", "output_tokens", "cached_tokens"),
-    )
-    calls = list(spans) if traces else []
-    around = {(trace, parent) for trace, _, parent, *_ in calls}
-    innermost = [call for call in calls if (call[0], call[1]) not in around]
+    return once(("usage_of_run", run.id), lambda: _read_usage(traces)) if traces else None
+
+
+def _read_usage(traces: list[UUID]) -> Usage | None:
     prices = price_list()
-    used = [
-        Used(provider, model, moment_of(started), given, made, cached)
-        for _, _, _, _, provider, model, started, given, made, cached in innermost
-    ]
-    costs, is_partly_unknown = total(prices.cost_of(one) for one in used)
+    with connection.cursor() as cursor:
+        cursor.execute(USED, [traces, ReportedKind.MODEL.value, prices.changes_ns()])
+        groups = [_Group(*row) for row in cursor.fetchall()]
+    if not groups:
+        return None
+    costs, is_partly_unknown = total(prices.cost_of(group.used) for group in groups)
     return Usage(
-        input_tokens=sum(one.input_tokens or 0 for one in used),
-        output_tokens=sum(one.output_tokens or 0 for one in used),
-        model_calls=len(used),
+        input_tokens=sum(group.given or 0 for group in groups),
+        output_tokens=sum(group.made or 0 for group in groups),
+        model_calls=sum(group.call_count for group in groups),
         costs=costs,
         is_partly_unknown=is_partly_unknown,
-        are_tokens_whole=all(one.input_tokens is not None and one.output_tokens is not None for one in used),
-        models=sorted({one.model for one in used if one.model}),
-        agent_ids=sorted({call[3] for call in innermost}),
-        first_at=min((one.at for one in used), default=None),
+        are_tokens_whole=all(group.is_known for group in groups),
+        models=sorted({group.model for group in groups if group.model}),
+        agent_ids=sorted({group.agent_id for group in groups}),
+        first_at=moment_of(min(group.first_ns for group in groups)),
     )

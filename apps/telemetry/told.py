@@ -16,6 +16,7 @@ from apps.core.actor import Actor
 from apps.registry.models import Agent
 from apps.runs.models import Run
 from apps.runs.sentences import Sentence
+from apps.runs.steps import ReportedUsage
 from apps.runs.wording import enumerated
 from apps.telemetry.matching import moment_of
 from apps.telemetry.models import ReportedKind, ReportedSpan, UngovernedExecution
@@ -38,10 +39,10 @@ def sentences_of(actor: Actor, run: Run) -> list[Sentence]:
         return []
     usage = usage_of_run(run)
     handoffs, actions = _handoffs(traces), _ungoverned(traces)
-    ids = {*usage.agent_ids, *(one.agent_id for one in handoffs), *(one.agent_id for one in actions)}
+    ids = {*(usage.agent_ids if usage else ()), *(one.agent_id for one in handoffs), *(one.agent_id for one in actions)}
     names = dict(Agent.objects.filter(id__in=ids).values_list("id", "name")) if ids else {}
     told = [
-        *([_models(run, usage, names)] if usage.model_calls else []),
+        *([_models(run, usage, names)] if usage else []),
         *_handed_over(run, handoffs, names),
         *_without_call(run, actions, names),
     ]
@@ -71,13 +72,30 @@ def _models(run: Run, usage: Usage, names: dict[UUID, str]) -> Sentence:
     if usage.models:
         told += f" ({_some(usage.models)})"
     return Sentence(
-        usage.first_at or run.started_at,
+        usage.first_at,
         "model",
         f"{told}. {_tokens(usage)} {_cost(usage)}",
         actor=who,
         url=f"{reverse('run', args=[run.id])}?view=timeline&origin=reported&kind=model",
         rank=2,
         origin="reported",
+    )
+
+
+def usage_told(run: Run) -> ReportedUsage | None:
+    """What the models of a run used, in a few words each; None where no model call was told."""
+    usage = usage_of_run(run)
+    if usage is None:
+        return None
+    tokens = _("%(given)s read, %(made)s written") % {
+        "given": f"{usage.input_tokens:,}",
+        "made": f"{usage.output_tokens:,}",
+    }
+    costs = ", ".join(cost.told(get_language() or "en") for cost in usage.costs)
+    if usage.costs and usage.is_partly_unknown:
+        costs = _("at least %(costs)s") % {"costs": costs}
+    return ReportedUsage(
+        tokens if usage.are_tokens_whole else _("at least %(tokens)s") % {"tokens": tokens}, costs or _("not known")
     )
 
 

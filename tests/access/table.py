@@ -65,6 +65,8 @@ GET    /inbox/{approval}/edit/                      in   200   403   403   403  
 POST   /inbox/{approval}/edit/                      in   302   403   403   403   403   403   404      in    in      in
 GET    /runs/                                       in   200   200   200   200   200   200   200      in    in      in
 GET    /runs/export.csv                             in   200   200   200   200   200   200   200      in    in      in
+GET    /runs/compare/?a={run}                       in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/compare/?a={run}&b={told_run}          in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/story.txt                        in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/timeline.json                    in   200   200   200   200   200   200   404      in    in      in
@@ -205,6 +207,7 @@ POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403  
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403
+GET    /api/v1/runs/compare?a={run}&b={told_run}   401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}/story                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}/steps                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{told_run}/steps/{told_step}   401   200   200   200   200   200   200   404     200   404     200

@@ -94,6 +94,7 @@ def test_a_floor_above_adds_rows_of_its_own(writer: Robot, sign_in: SignIn, monk
         count=lambda run: 1,
         opened=lambda *asked: None,
         sentences=lambda *asked: [],
+        usage=lambda run: None,
         kinds=lambda: [("model", "Model call")],
     )
     monkeypatch.setattr(steps, "_sources", [source])

@@ -8,9 +8,10 @@ import pytest
 from apps.core.tracing import read_traceparent
 from apps.runs.models import Run
 from apps.runs.steps import Place, Row, rows_of
+from apps.telemetry.matching import moment_of
 from apps.telemetry.models import Trace, UngovernedAction
 from apps.telemetry.prices import Cost
-from apps.telemetry.queries import runs_of_traces, usage_of_run
+from apps.telemetry.queries import Usage, runs_of_traces, usage_of_run
 from apps.telemetry.ungoverned import find_ungoverned_actions
 from tests.conftest import Robot, actor, robot_named
 from tests.telemetry.exporting import span, tell, tool_span
@@ -128,6 +129,12 @@ def test_a_broken_traceparent_refuses_nothing(writer: Robot) -> None:
 # --- what it cost
 
 
+def used_in(run: Run) -> Usage:
+    usage = usage_of_run(run)
+    assert usage is not None
+    return usage
+
+
 @pytest.fixture
 def run(writer: Robot) -> Run:
     """With two calls of a model: of the outer one, an inner span tells again."""
@@ -139,24 +146,24 @@ def run(writer: Robot) -> Run:
 
 
 def test_without_a_price_the_cost_is_not_known_rather_than_nothing(run: Run) -> None:
-    usage = usage_of_run(run)
+    usage = used_in(run)
     assert (usage.model_calls, usage.input_tokens, usage.costs, usage.is_partly_unknown) == (2, 2_000_000, [], True)
 
 
 def test_a_price_holds_for_what_was_told_before_it_was_set(run: Run) -> None:
     make_price()
-    usage = usage_of_run(run)
+    usage = used_in(run)
     assert (usage.costs, usage.is_partly_unknown) == ([Cost(2 * 2_510_000, "USD")], False)
 
 
 def test_the_price_of_its_day_of_its_provider_and_of_dated_names(run: Run) -> None:
     make_price(given="1", made="0")
     make_price(given="100", since="2100-01-01")
-    assert usage_of_run(run).costs == [Cost(2_000_000, "USD")]
+    assert used_in(run).costs == [Cost(2_000_000, "USD")]
     make_price(given="3", made="0", provider="openai")
-    assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
+    assert used_in(run).costs == [Cost(6_000_000, "USD")]
     make_price("gpt-*", given="9")
-    assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
+    assert used_in(run).costs == [Cost(6_000_000, "USD")]
 
 
 def test_currencies_are_never_summed(writer: Robot) -> None:
@@ -167,6 +174,20 @@ def test_currencies_are_never_summed(writer: Robot) -> None:
     call_in(writer, turn)
     make_price(given="1", made="0")
     make_price("mistral-*", currency="EUR", given="1", made="0", cached="0.25")
-    usage = usage_of_run(Run.objects.get())
+    usage = used_in(Run.objects.get())
     assert usage.costs == [Cost(700_000, "EUR"), Cost(1_000_000, "USD")]
     assert usage.is_partly_unknown
+
+
+def test_a_price_that_changes_while_a_run_goes_on_holds_from_then(writer: Robot) -> None:
+    turn = span("turn")
+    calls = [chat(turn["trace"], made=0, ended_ns=turn["ended_ns"] - n * 3600 * 10**9) for n in (0, 0, 3, 4, 5)]
+    tell(writer, turn, *calls, chat(turn["trace"], model="gpt-5", attributes={"gen_ai.usage.output_tokens": "x"}))
+    call_in(writer, turn)
+    make_price(given="1", made="0")
+    since = moment_of(turn["ended_ns"] - 2 * 3600 * 10**9)
+    make_price(given="10", made="0", since=since.replace(tzinfo=None).isoformat())
+    usage = used_in(Run.objects.get())
+    assert (usage.costs, usage.model_calls) == ([Cost(23_000_000, "USD")], 6)
+    assert usage.is_partly_unknown
+    assert not usage.are_tokens_whole
