@@ -28,6 +28,7 @@ from apps.core.paging import page_of
 from apps.registry.permissions import GOVERN
 from apps.registry.queries import agents_visible_to, holds, processes_visible_to, require
 from apps.runs import deadlines
+from apps.runs.as_otlp import CONTENT_TYPE, otlp_of
 from apps.runs.facts import above
 from apps.runs.filters import RunFilter
 from apps.runs.forms import ExtendForm
@@ -43,6 +44,7 @@ from apps.runs.timeline import CSV_COLUMNS, cells_of, feed_of, timeline_of
 
 STORY, TIMELINE = "story", "timeline"
 READINGS = (STORY, TIMELINE)
+OTLP = "otlp.json"
 # What the timeline's filters offer.
 OF_TIMELINE = {
     "statuses": SpanStatus.choices,
@@ -130,17 +132,19 @@ def timeline_feed(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 @require_safe
 def timeline_file(request: HttpRequest, run_id: UUID, format: str) -> HttpResponseBase:
-    """Every step of the run as a file: csv, jsonl, or one html page that needs nothing else. That it was taken is
-    in the log.
+    """Every step of the run as a file: csv, jsonl, otlp.json, or one html page that needs nothing else. That it was
+    taken is in the log.
     """
     person_of(request)
     actor = actor_of(request)
     found = run_for(actor, run_id)
     known = FORMATS.get(format)
-    if known is None and format != "html":
-        raise NotFound("page.not_found", "A timeline comes as csv, as jsonl or as html.")
+    if known is None and format not in ("html", OTLP):
+        raise NotFound("page.not_found", "A timeline comes as csv, as jsonl, as otlp.json or as html.")
     with transaction.atomic():
         record(actor, "run.exported", found, data={"format": format})
+    if format == OTLP:
+        return _file(otlp_of(actor, found), f"run-{run_id}.{OTLP}", CONTENT_TYPE)
     if known is None:
         return _file(sheet_of(actor, found), f"run-{run_id}.html", "text/html; charset=utf-8")
     pieces = written(known, CSV_COLUMNS, cells_of(actor, found), asked=f"run={run_id}")
