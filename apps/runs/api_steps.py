@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of
 from apps.core.clock import rfc3339
+from apps.core.once import read_once
 from apps.core.paging import page_size
 from apps.runs.queries import run_for, span_for
 from apps.runs.steps import Place, Row, opened_step, row_of, rows_of
@@ -24,6 +25,7 @@ class RunSteps(APIView):
         responses={200: OpenApiTypes.OBJECT},
         parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
     )
+    @read_once()
     def get(self, request: Request, run_id: UUID) -> Response:
         actor = actor_of(request)
         run = run_for(actor, run_id)

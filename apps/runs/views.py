@@ -107,6 +107,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 
 @require_safe
+@read_once()
 def timeline_feed(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The rows of the timeline as compact JSON, in pieces; 204 while the reader's `version` is still true."""
     person_of(request)

@@ -71,6 +71,7 @@ GET    /runs/{run}/                                 in   200   200   200   200  
 GET    /runs/{run}/story.txt                        in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/timeline.json                    in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/timeline-file.csv                in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/timeline-file.otlp.json          in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/steps/{step}/                    in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{told_run}/steps/{told_step}/reveal/    in   403   403   403   200   200   403   404      in    in      in
 POST   /runs/{told_run}/steps/{told_step}/reveal/    in   403   403   403   200   200   403   404      in    in      in

@@ -54,7 +54,7 @@ def test_more_than_twenty_alike_are_one_line_that_says_how_they_ended(tree: Any)
 
 IDLE = """([rows, halts, whole]) => {
     const { cuts, drawn, real } = timelineIdle(rows, halts, whole);
-    const moments = [0, 5, 5000, 9000, 9500, whole].map((at) => [drawn(at), real(drawn(at))]);
+    const moments = [0, 50, 50000, 90000, 95000, whole].map((at) => [drawn(at), real(drawn(at))]);
     return { cuts: cuts.map((cut) => [cut.from, cut.to]), moments };
 }"""
 
@@ -63,12 +63,12 @@ def test_idle_stretches_are_cut_and_every_moment_is_found_again(page: Page) -> N
     """A person is waited for nearly all of the time: nothing begins or ends in it."""
     page.set_content("<title>t</title>")
     page.add_script_tag(path=str(settings.BASE_DIR / "static" / "js" / "timeline" / "idle.js"))
-    rows = [{"start": 0, "length": 10}, {"start": 10, "length": 8990}, {"start": 9000, "length": 400}]
-    found = page.evaluate(IDLE, [rows, [], 10_000])
+    rows = [{"start": 0, "length": 100}, {"start": 100, "length": 89_900}, {"start": 90_000, "length": 4000}]
+    found = page.evaluate(IDLE, [rows, [], 100_000])
 
-    assert found["cuts"] == [[10, 9000]]
-    assert [round(real) for _, real in found["moments"]] == [0, 5, 5000, 9000, 9500, 10_000]
+    assert found["cuts"] == [[100, 90_000]]
+    assert [round(real) for _, real in found["moments"]] == [0, 50, 50_000, 90_000, 95_000, 100_000]
     places = [drawn for drawn, _ in found["moments"]]
     assert places == sorted(places)
-    assert places[-1] < 1100
-    assert page.evaluate(IDLE, [rows[:1], [[0, None]], 900])["cuts"] == []
+    assert places[-1] < 11_000
+    assert page.evaluate(IDLE, [rows[:1], [[0, None]], 9000])["cuts"] == []

@@ -1,10 +1,10 @@
 // Long stretches in which nothing begins and nothing ends, drawn as cuts of one width. Knows times alone, not how they look.
 // window.timelineIdle(rows, halts, whole) → { cuts, drawn(ms), real(drawn ms) }; without cuts both say what they were given.
 (() => {
-  // A stretch is long when it takes this much of the run; a cut is as wide as this part of what is left of it.
+  // A stretch is long when it takes this much of the run, and so many milliseconds; a cut is as wide as this part of what is left of it.
   const LONG_SHARE = 1 / 20;
   const CUT_SHARE = 1 / 40;
-  const LEAST_MS = 1000;
+  const LEAST_MS = 10000;
   window.timelineIdle = (rows, halts, whole) => {
     const moments = new Set([0, whole]);
     for (const row of rows) {
