@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -78,7 +78,7 @@ def _ns(moment: dt.datetime) -> str:
     return str((moment - _EPOCH) // _MICROSECOND * 1000)
 
 
-def _attributes(about: dict[str, str | int | None]) -> list[dict[str, Any]]:
+def _attributes(about: Mapping[str, str | int | None]) -> list[dict[str, Any]]:
     """What there is to say; what is not known is left out."""
     return [
         {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}

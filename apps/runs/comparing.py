@@ -13,9 +13,9 @@ from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.core.money import Money
 from apps.runs.aligning import aligned
-from apps.runs.causes import cause_of
+from apps.runs.causes import cause_of_run
 from apps.runs.facts import CallBrief, Facts, above
-from apps.runs.models import Run, RunState, SpanOrigin
+from apps.runs.models import Run, SpanOrigin
 from apps.runs.queries import run_for, runs_visible_to
 from apps.runs.spent import split_of
 from apps.runs.steps import Row, reported_rows, reported_usage
@@ -204,10 +204,10 @@ def _sides(actor: Actor, run: Run) -> dict[str, str]:
     took = ((run.ended_at or now) - run.started_at).total_seconds()
     parts = split_of(run, above().halts(actor, run), now=now)
     usage = reported_usage(run)
-    cost = above().costs([run.id]).get(run.id)
+    cost, cause = above().costs([run.id]).get(run.id), cause_of_run(run, facts.calls)
     return {
         "state": str(run.get_state_display()),
-        "why": _why(run, facts),
+        "why": str(cause.label) if cause else "",
         "took": length(took),
         "split": " · ".join(f"{part.label} {length(part.duration.total_seconds())}" for part in parts),
         "calls": _counted(facts),
@@ -216,16 +216,6 @@ def _sides(actor: Actor, run: Run) -> dict[str, str]:
         "tokens": usage.tokens if usage else _("not known"),
         "cost": amounts(cost.moneys) if cost else (usage.cost if usage else _("not known")),
     }
-
-
-def _why(run: Run, facts: Facts) -> str:
-    """In a word of the taxonomy; "" where nothing went wrong."""
-    if run.state in (RunState.SUCCEEDED, RunState.CANCELLED, RunState.OPEN):
-        return ""
-    causes = [cause for call in facts.calls if (cause := cause_of(call.state, call.error_code)) is not None]
-    cause = cause_of(run.state) if run.state in (RunState.TIMED_OUT, RunState.HALTED) else None
-    told = cause or (causes[-1] if causes else None)
-    return str(told.label) if told else ""
 
 
 def _counted(facts: Facts) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from apps.audit.models import AuditEntry
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.runs.causes import cause_of
+from apps.runs.causes import cause_of_run
 from apps.runs.facts import CallTold, Facts, FoldTold, HaltTold, UnwindTold, above
 from apps.runs.models import Run, RunState, Span
 from apps.runs.queries import EXTENDED, HELD, RELEASED, acts_on, story_steps
@@ -263,7 +263,7 @@ def _end(run: Run, facts: Facts, now: dt.datetime) -> Sentence:
         RunState.HALTED: _("The work was ended by a stop after %(time)s."),
         RunState.TIMED_OUT: _("The time allowed for the work was over after %(time)s."),
     }[RunState(run.state)] % {"time": spent}
-    why = "" if run.is_open else _why(run, facts)
+    why = _why(run, facts)
     words = " ".join(part for part in (outcome, why, _balance(facts)) if part)
     is_bad = run.state not in (RunState.OPEN, RunState.SUCCEEDED)
     # of one whose outcome a person found out, the end is known since then
@@ -273,13 +273,8 @@ def _end(run: Run, facts: Facts, now: dt.datetime) -> Sentence:
 
 
 def _why(run: Run, facts: Facts) -> str:
-    """In a word of the taxonomy: of the last call that went wrong, else of the run's own end."""
-    if run.state in (RunState.SUCCEEDED, RunState.CANCELLED):
-        return ""
-    causes = [cause for call in facts.calls if (cause := cause_of(call.state, call.error_code)) is not None]
-    cause = (
-        cause_of(run.state) if run.state in (RunState.TIMED_OUT, RunState.HALTED) else (causes[-1] if causes else None)
-    )
+    """In a word of the taxonomy."""
+    cause = cause_of_run(run, facts.calls)
     return _("Why: %(cause)s.") % {"cause": str(cause.label).lower()} if cause else ""
 
 

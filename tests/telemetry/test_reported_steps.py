@@ -53,7 +53,9 @@ def test_a_model_call_says_model_tokens_and_cost(run: Run, sign_in: SignIn, api:
     page = sign_in("dana").get(step_url(run, "chat")).content.decode()
     for words in ("gpt-5", "openai", "1,000,000", "1,000", "not known", "gen_ai.request.temperature", "0.25"):
         assert words in page
+    assert "cost by its traces: not known" in sign_in("dana").get(f"/runs/{run.id}/").content.decode()
     make_price()
+    assert "cost by its traces: $2.51" in sign_in("dana").get(f"/runs/{run.id}/").content.decode()
     assert "$2.51" in sign_in("dana").get(step_url(run, "chat")).content.decode()
     told = api("dana").get(f"/api/v1{step_url(run, 'chat')[:-1]}").json()
     assert told["reported"]["cost"] == {"amount": "2.51", "currency": "USD"}
