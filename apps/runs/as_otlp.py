@@ -70,7 +70,7 @@ def _span(run: Run, row: Row) -> dict[str, Any]:
 
 
 def _span_id(row_id: UUID) -> str:
-    """The random half of it: of a reported step, the id its agent gave it."""
+    """The random half of it."""
     return row_id.bytes[8:].hex()
 
 

@@ -21,7 +21,7 @@ from apps.runs.steps import Opened
 from apps.telemetry.matching import moment_of
 from apps.telemetry.models import GovernedExecution, Mark, ReportedKind, ReportedSpan, ReportedStatus, Trace
 from apps.telemetry.prices import Cost, Used, amount_of, price_list
-from apps.telemetry.reported_rows import key_of, row_of, ungoverned_in
+from apps.telemetry.reported_rows import keys_of, row_of, ungoverned_in
 
 # Not known is not nothing, and is said.
 NOT_KNOWN = "not known"
@@ -29,8 +29,9 @@ NOT_KNOWN = "not known"
 
 def reported_step(run: Run, step_id: UUID) -> ReportedSpan | None:
     """The reported span that is this step of the run; None where it is another one's, or none."""
-    key = key_of(run, step_id)
-    return ReportedSpan.objects.filter(trace=key[0], span_id=key[1]).first() if key else None
+    keys = keys_of(run, step_id)
+    traces, spans = {trace for trace, _span in keys}, {span for _trace, span in keys}
+    return ReportedSpan.objects.filter(trace__in=traces, span_id__in=spans).first() if keys else None
 
 
 def reported_step_for(run: Run, step_id: UUID) -> ReportedSpan:

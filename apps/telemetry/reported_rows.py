@@ -1,6 +1,7 @@
 """What agents reported as rows of a run's timeline, beside what the mesh enforced. Payload is not among what is read.
 
-A row's id is the end of its trace's key and its span: within a run, both are found again from it.
+A row's id is made of its span and of what tells its trace from the few others of a run, and is a UUID of version 7 like
+every other: the time of the trace's key, ten bits of its random end, and all 64 of the span.
 """
 
 import datetime as dt
@@ -32,12 +33,18 @@ KINDS = {
     ReportedKind.RETRIEVAL: "retrieval",
     ReportedKind.OTHER: "other",
 }
-TRACE_PART = 8
+LOW_TEN, LOW_62, VERSION, VARIANT = (1 << 10) - 1, (1 << 62) - 1, 7 << 76, 2 << 62
 COLUMNS = (
     *("trace", "span_id", "parent_span_id", "agent_id", "kind", "status", "name", "started_ns", "ended_ns"),
     *("error_type", "agent_name", "tool_name", "model", "input_tokens", "output_tokens"),
 )
-ROW_ID = "substring(uuid_send(trace) from 9) || int8send(span_id)"
+# As `row_id` makes it: 48 bits, then 16, then 64. Every step in brackets: to PostgreSQL, these operators are of one rank.
+ROW_ID = f"""
+    substring(uuid_send(trace) for 6)
+    || int2send((({7 << 12} | (((span_id >> 62) & 3) << 10))
+                 | (((get_byte(uuid_send(trace), 14) & 3) << 8) | get_byte(uuid_send(trace), 15)))::int2)
+    || int8send((span_id & {LOW_62}) | '{-(1 << 63)}'::bigint)
+"""  # noqa: S608 - made of constants
 # In the order of the timeline: by microsecond, then by id.
 ROWS = f"""
     SELECT {", ".join(COLUMNS)} FROM telemetry_reportedspan
@@ -51,14 +58,16 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 def row_id(key: Key) -> UUID:
     """The id under which a span is a row of its run."""
-    trace, span = key
-    return UUID(bytes=trace.bytes[TRACE_PART:] + span.to_bytes(8, "big", signed=True))
+    trace, span = key[0].int, key[1] & 0xFFFF_FFFF_FFFF_FFFF
+    high = trace >> 80 << 80 | VERSION | span >> 62 << 74 | (trace & LOW_TEN) << 64
+    return UUID(int=high | VARIANT | span & LOW_62)
 
 
-def key_of(run: Run, step_id: UUID) -> Key | None:
-    """The span that is this row of the run; None where none of its traces can be meant."""
-    traces = [trace for trace in traces_of(run) if trace.bytes[TRACE_PART:] == step_id.bytes[:TRACE_PART]]
-    return (traces[0], number_of_span(step_id.bytes[TRACE_PART:])) if traces else None
+def keys_of(run: Run, step_id: UUID) -> list[Key]:
+    """The spans that may be this row of the run, nearly always one; none where none of its traces can be meant."""
+    span = step_id.int & LOW_62 | (step_id.int >> 74 & 3) << 62
+    number = number_of_span(span.to_bytes(8, "big"))
+    return [(trace, number) for trace in traces_of(run) if row_id((trace, number)) == step_id]
 
 
 def kinds() -> list[tuple[str, str]]:

@@ -3,16 +3,22 @@
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from unittest.mock import patch
+from uuid import RFC_4122, UUID, uuid4
 
 import pytest
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from apps.audit.models import AuditEntry
+from apps.core.ids import uuid7
 from apps.core.models import OutboxEvent
+from apps.core.tracing import number_of_span
 from apps.runs.models import Run
 from apps.runs.steps import Row, rows_of
+from apps.telemetry.reported_rows import keys_of, row_id
 from apps.telemetry.ungoverned import find_ungoverned_actions
 from tests.conftest import Robot, actor, credit
 from tests.redaction.marking import mark
@@ -194,3 +200,13 @@ def test_what_is_told_late_is_news(run: Run, writer: Robot, asked: Span, sign_in
     tell(writer, span("late", trace=asked["trace"]))
     following: Any = sign_in("dana").get(f"/runs/{run.id}/timeline.json?version={version}")
     assert len(following.json()["rows"]) == 4
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_an_id_is_of_version_7_and_tells_the_span(number: int) -> None:
+    trace, span_id = uuid7(), number_of_span(number.to_bytes(8, "big"))
+    made = row_id((trace, span_id))
+    assert made.version == 7
+    assert made.variant == RFC_4122
+    with patch("apps.telemetry.reported_rows.traces_of", return_value=[uuid7(), trace]):
+        assert keys_of(Run(), made) == [(trace, span_id)]
