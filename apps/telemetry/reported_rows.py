@@ -38,13 +38,13 @@ COLUMNS = (
     *("trace", "span_id", "parent_span_id", "agent_id", "kind", "status", "name", "started_ns", "ended_ns"),
     *("error_type", "agent_name", "tool_name", "model", "input_tokens", "output_tokens"),
 )
-# As `row_id` makes it: 48 bits, then 16, then 64. Every step in brackets: to PostgreSQL, these operators are of one rank.
+# As `row_id` makes it: 48 bits, then 16, then 64. To PostgreSQL these operators are of one rank, hence the brackets.
 ROW_ID = f"""
     substring(uuid_send(trace) for 6)
     || int2send((({7 << 12} | (((span_id >> 62) & 3) << 10))
                  | (((get_byte(uuid_send(trace), 14) & 3) << 8) | get_byte(uuid_send(trace), 15)))::int2)
     || int8send((span_id & {LOW_62}) | '{-(1 << 63)}'::bigint)
-"""  # noqa: S608 - made of constants
+"""
 # In the order of the timeline: by microsecond, then by id.
 ROWS = f"""
     SELECT {", ".join(COLUMNS)} FROM telemetry_reportedspan
