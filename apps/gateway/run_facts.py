@@ -33,6 +33,7 @@ from apps.gateway.models import (
     Unwind,
 )
 from apps.gateway.queries import calls_visible_to
+from apps.gateway.run_briefs import briefs_of
 from apps.gateway.run_content import content_of
 from apps.gateway.run_halts import halts_of
 from apps.gateway.seen import arguments_for, result_for
@@ -385,4 +386,12 @@ def runs_named(words: str) -> list[UUID]:
     return list(calls.order_by("-id").values_list("run_id", flat=True)[:MOST_NAMED])
 
 
-ABOVE = Above(facts=facts_of, halts=halts_of, costs=costs_of, waits=waits_of, named=runs_named, content=content_of)
+ABOVE = Above(
+    facts=facts_of,
+    halts=halts_of,
+    costs=costs_of,
+    waits=waits_of,
+    named=runs_named,
+    content=content_of,
+    briefs=briefs_of,
+)

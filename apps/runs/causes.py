@@ -1,7 +1,12 @@
 """Why work went wrong, in six words that mean the same for every tool, agent and system."""
 
+from collections.abc import Sequence
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from apps.runs.facts import CallTold
+from apps.runs.models import Run, RunState
 
 
 class Cause(models.TextChoices):
@@ -43,3 +48,13 @@ def cause_of(state: str, code: str = "") -> Cause | None:
     if state not in BY_STATE:
         return None
     return BY_CODE.get(code, BY_STATE[state])
+
+
+def cause_of_run(run: Run, calls: Sequence[CallTold]) -> Cause | None:
+    """Of a run that ended without success: its own end, else the last of its calls that went wrong."""
+    if run.state in (RunState.OPEN, RunState.SUCCEEDED, RunState.CANCELLED):
+        return None
+    if run.state in (RunState.TIMED_OUT, RunState.HALTED):
+        return cause_of(run.state)
+    causes = [cause for call in calls if (cause := cause_of(call.state, call.error_code)) is not None]
+    return causes[-1] if causes else None

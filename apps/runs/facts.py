@@ -217,10 +217,24 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class CallBrief:
+    """One call as two runs are compared by it. Calls with one `digest` have the same arguments."""
+
+    id: UUID
+    tool: str
+    sentence: str
+    digest: str
+    state: str
+    money: Money | None
+    at: dt.datetime
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Above:
     """`facts`: what happened in a run, as the actor may see it; `halts`: those over it alone. `costs` and `waits` of
     many runs, where there is something to say. `named`: runs in which a call touched the business record of this name.
-    `content` of one call; None of one that they do not see.
+    `content` of one call; None of one that they do not see. `briefs`: the first so many calls of a run.
     """
 
     facts: Callable[[Actor, Run], Facts]
@@ -229,6 +243,7 @@ class Above:
     waits: Callable[[Collection[UUID]], dict[UUID, Wait]]
     named: Callable[[str], list[UUID]]
     content: Callable[[Actor, UUID], Content | None]
+    briefs: Callable[[Actor, Run, int], list[CallBrief]]
 
 
 _registered: list[Above] = []

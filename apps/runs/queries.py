@@ -9,6 +9,7 @@ from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.registry.queries import processes_visible_to
 from apps.runs.models import Run, Span, SpanKind, SpanOrigin, SpanStatus
+from apps.runs.steps import sources
 
 MOST_STORY_STEPS = 1000
 EXTENDED, HELD, RELEASED = "run.extended", "run.held", "run.released"
@@ -62,4 +63,5 @@ def acts_on(run: Run) -> list[AuditEntry]:
 def version_of(run: Run) -> str:
     """Another one whenever something happened in the run."""
     steps = run.spans.aggregate(count=Count("id"), ended=Count("ended_at"))
-    return f"{run.state}-{steps['count']}-{steps['ended']}"
+    told = sum(source.count(run) for source in sources())
+    return f"{run.state}-{steps['count']}-{steps['ended']}-{told}"

@@ -3,7 +3,8 @@ reported. One row type, in one order, read in pages.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.runs.models import Run, Span, SpanKind, SpanStatus
+from apps.runs.sentences import Sentence
 
 BAD = frozenset({SpanStatus.ERROR.value, SpanStatus.UNKNOWN.value, SpanStatus.REFUSED.value})
 COLUMNS = (
@@ -82,20 +84,95 @@ class Place(NamedTuple):
             raise Invalid("page.bad_cursor", "That cursor was not made here.") from None
 
 
-# The rows of a run after a place, in order, at most so many.
-Source = Callable[[Actor, Run, Place | None, int], Iterable[Row]]
+# An agent's trace begins before its run does. One that says it began earlier than this has another clock.
+LONGEST_LEAD = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A step that a floor above knows, for whoever opens it. `facts` are what it is about and `attributes` what else
+    stands in the open, as (label, value); `remarks` are sentences about it, `links` are (label, url). `has_payload`:
+    there is more that nobody is shown by default, `masked` says what; `reveal_url` leads to it for those who may ask
+    for it. `data` is the same for programs.
+    """
+
+    row: Row
+    facts: list[tuple[str, str]]
+    attributes: list[tuple[str, str]]
+    remarks: list[str] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    has_payload: bool = False
+    masked: list[str] = field(default_factory=list)
+    reveal_url: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedUsage:
+    """What agents say their models used, in words: tokens, and what it cost in each currency or that nobody knows."""
+
+    tokens: str
+    cost: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A floor above that knows steps of runs. `rows`: those after a place, in order, at most so many. `parents`: below
+    which of them the steps of each of these calls stand. `count` is another one whenever there are more. `opened`: one
+    of them by its id, None where it is not one. `sentences`: what of it belongs into the story; `usage`: what models
+    used, None where nobody said. `kinds` are offered as filters.
+    """
+
+    rows: Callable[[Actor, Run, Place | None, int], Iterable[Row]]
+    parents: Callable[[Run, Collection[UUID]], dict[UUID, UUID]]
+    count: Callable[[Run], int]
+    opened: Callable[[Actor, Run, UUID], Opened | None]
+    sentences: Callable[[Actor, Run], list[Sentence]]
+    usage: Callable[[Run], ReportedUsage | None]
+    kinds: Callable[[], list[tuple[str, str]]]
+
+
 _sources: list[Source] = []
 
 
 def register_source(source: Source) -> None:
-    """Called from `AppConfig.ready` by a floor above that knows steps of runs."""
+    """Called from `AppConfig.ready`."""
     _sources.append(source)
+
+
+def sources() -> list[Source]:
+    return _sources
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Every kind of step with its label, for filters."""
+    return list(dict([*SpanKind.choices, *(kind for source in _sources for kind in source.kinds())]).items())
 
 
 def rows_of(actor: Actor, run: Run, *, after: Place | None = None, most: int) -> list[Row]:
     """The next rows of the run, by when they began; ties by id."""
-    sources = (source(actor, run, after, most) for source in (enforced, *_sources))
-    return list(islice(merge(*sources), most)) if _sources else list(enforced(actor, run, after, most))
+    told = [source.rows(actor, run, after, most) for source in _sources]
+    rows = list(islice(merge(enforced(actor, run, after, most), *told), most))
+    calls = {row.call for row in rows if row.call is not None}
+    parents = {call: row for source in _sources for call, row in source.parents(run, calls).items()}
+    if not parents:
+        return rows
+    return [row._replace(parent=parents[row.call]) if row.call in parents else row for row in rows]
+
+
+def opened_step(actor: Actor, run: Run, step_id: UUID) -> Opened | None:
+    """A step that a floor above knows; None where it is one of the mesh's own, or none."""
+    return next((found for source in _sources if (found := source.opened(actor, run, step_id))), None)
+
+
+def reported_rows(actor: Actor, run: Run, *, most: int) -> list[Row]:
+    """The first so many rows that are not the mesh's own."""
+    return list(islice(merge(*(source.rows(actor, run, None, most) for source in _sources)), most))
+
+
+def reported_usage(run: Run) -> ReportedUsage | None:
+    """What the models of a run used, as its agents say."""
+    return next((used for source in _sources if (used := source.usage(run))), None)
 
 
 def every_row(actor: Actor, run: Run, *, at_once: int) -> Iterator[Row]:
@@ -104,6 +181,14 @@ def every_row(actor: Actor, run: Run, *, at_once: int) -> Iterator[Row]:
     while rows := rows_of(actor, run, after=after, most=at_once):
         yield from rows
         after = Place(rows[-1].started_at, rows[-1].id)
+
+
+def beginning_of(actor: Actor, run: Run, rows: list[Row], *, after: Place | None) -> dt.datetime:
+    """Where the time axis of the run begins: with its first step, where that is earlier than the run itself. `rows` are
+    those at hand, from `after` on.
+    """
+    first = rows[:1] if after is None else rows_of(actor, run, most=1)
+    return max([run.started_at - LONGEST_LEAD, *(min(row.started_at, run.started_at) for row in first)])
 
 
 def enforced(actor: Actor, run: Run, after: Place | None, most: int) -> Iterator[Row]:

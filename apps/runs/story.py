@@ -14,11 +14,12 @@ from django.utils.translation import ngettext
 from apps.audit.models import AuditEntry
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.runs.causes import cause_of
+from apps.runs.causes import cause_of_run
 from apps.runs.facts import CallTold, Facts, FoldTold, HaltTold, UnwindTold, above
 from apps.runs.models import Run, RunState, Span
 from apps.runs.queries import EXTENDED, HELD, RELEASED, acts_on, story_steps
 from apps.runs.sentences import Sentence, capitalised
+from apps.runs.steps import sources
 from apps.runs.story_of_calls import Details, at_length, briefly, undone
 from apps.runs.wording import amounts, between, enumerated, is_wait
 
@@ -72,14 +73,15 @@ def story_for(actor: Actor, run: Run) -> Story:
     """The story of a run that this actor sees, in the words they may read: operators' own are not for agents."""
     acts = [_act(act, quotes=not actor.is_agent) for act in acts_on(run)]
     halts = [one for halt in above().halts(actor, run) for one in _halt(run, halt)]
-    return story_of(run, above().facts(actor, run), story_steps(run), [*acts, *halts], now=clock.now())
+    told = [one for source in sources() for one in source.sentences(actor, run)]
+    return story_of(run, above().facts(actor, run), story_steps(run), [*acts, *halts, *told], now=clock.now())
 
 
 def story_of(
     run: Run, facts: Facts, steps: Sequence[Span], acts: Sequence[Sentence] = (), *, now: dt.datetime
 ) -> Story:
-    """A pure function of what is stored; `acts` are what was done to the run as a whole. What does not fit into fifteen
-    sentences is told in fewer words; what is left out even so is counted.
+    """A pure function of what is stored; `acts` are what was done to the run as a whole, and what agents say. What does
+    not fit into fifteen sentences is told in fewer words; what is left out even so is counted.
     """
     details = Details(steps, now)
     told = [at_length(call, details) for call in facts.calls]
@@ -261,7 +263,7 @@ def _end(run: Run, facts: Facts, now: dt.datetime) -> Sentence:
         RunState.HALTED: _("The work was ended by a stop after %(time)s."),
         RunState.TIMED_OUT: _("The time allowed for the work was over after %(time)s."),
     }[RunState(run.state)] % {"time": spent}
-    why = "" if run.is_open else _why(run, facts)
+    why = _why(run, facts)
     words = " ".join(part for part in (outcome, why, _balance(facts)) if part)
     is_bad = run.state not in (RunState.OPEN, RunState.SUCCEEDED)
     # of one whose outcome a person found out, the end is known since then
@@ -271,13 +273,8 @@ def _end(run: Run, facts: Facts, now: dt.datetime) -> Sentence:
 
 
 def _why(run: Run, facts: Facts) -> str:
-    """In a word of the taxonomy: of the last call that went wrong, else of the run's own end."""
-    if run.state in (RunState.SUCCEEDED, RunState.CANCELLED):
-        return ""
-    causes = [cause for call in facts.calls if (cause := cause_of(call.state, call.error_code)) is not None]
-    cause = (
-        cause_of(run.state) if run.state in (RunState.TIMED_OUT, RunState.HALTED) else (causes[-1] if causes else None)
-    )
+    """In a word of the taxonomy."""
+    cause = cause_of_run(run, facts.calls)
     return _("Why: %(cause)s.") % {"cause": str(cause.label).lower()} if cause else ""
 
 

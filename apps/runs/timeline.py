@@ -16,7 +16,7 @@ from apps.core.clock import rfc3339
 from apps.core.money import Money
 from apps.runs.facts import HaltTold
 from apps.runs.models import Run, SpanKind, SpanOrigin
-from apps.runs.steps import Place, Row, every_row, rows_of
+from apps.runs.steps import Place, Row, beginning_of, every_row, rows_of
 
 # What the first response holds, and one piece of the feed.
 FIRST_ROWS = 200
@@ -40,6 +40,7 @@ CSV_COLUMNS = (
     "money_minor",
     "currency",
     "tokens",
+    "parent",
 )
 
 
@@ -113,7 +114,7 @@ def timeline_of(
     """The next rows between the run's start and its end, or now while it is open."""
     rows = rows_of(actor, run, after=after, most=FIRST_ROWS + 1)
     more, rows = rows[FIRST_ROWS:], rows[:FIRST_ROWS]
-    start, end = _reach(run, rows, now)
+    start, end = _reach(run, rows, now, start=beginning_of(actor, run, rows, after=after))
     whole = end - start
     return Timeline(
         lines=[_line(row, start, whole, now=end) for row in rows],
@@ -125,11 +126,11 @@ def timeline_of(
     )
 
 
-def _reach(run: Run, rows: Sequence[Row], now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+def _reach(run: Run, rows: Sequence[Row], now: dt.datetime, *, start: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
     """From the beginning to the end of the run, and as far as the rows at hand reach beyond it."""
     ends = [row.ended_at for row in rows if row.ended_at]
     end = now if run.is_open else max([run.ended_at or run.started_at, *ends])
-    return run.started_at, max(end, run.started_at + dt.timedelta(milliseconds=1))
+    return start, max(end, run.started_at + dt.timedelta(milliseconds=1))
 
 
 def _line(row: Row, start: dt.datetime, whole: dt.timedelta, *, now: dt.datetime) -> Line:
@@ -175,7 +176,7 @@ class _Strings:
 
 
 def feed_of(actor: Actor, run: Run, halts: Sequence[HaltTold], *, after: Place | None, version: str) -> dict[str, Any]:
-    """One piece of the rows as the browser draws them: milliseconds since the run began, texts by number. Version and
+    """One piece of the rows as the browser draws them: milliseconds since the axis begins, texts by number. Version and
     halts are those of the first piece.
 
     A row is [id, parent, call, kind, origin, status, start, duration, text, note, actor, minor, currency, policy, url,
@@ -183,7 +184,7 @@ def feed_of(actor: Actor, run: Run, halts: Sequence[HaltTold], *, after: Place |
     """
     rows = rows_of(actor, run, after=after, most=FEED_ROWS + 1)
     more, rows = rows[FEED_ROWS:], rows[:FEED_ROWS]
-    strings, start = _Strings(), run.started_at
+    strings, start = _Strings(), beginning_of(actor, run, rows, after=after)
     number = strings.number
     return {
         "version": version,
@@ -240,6 +241,7 @@ def cells_of(actor: Actor, run: Run) -> Iterator[tuple[Any, ...]]:
             row.minor,
             row.currency or None,
             row.tokens,
+            str(row.parent) if row.parent else None,
         )
 
 

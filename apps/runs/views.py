@@ -28,24 +28,25 @@ from apps.core.paging import page_of
 from apps.registry.permissions import GOVERN
 from apps.registry.queries import agents_visible_to, holds, processes_visible_to, require
 from apps.runs import deadlines
+from apps.runs.as_otlp import CONTENT_TYPE, otlp_of
 from apps.runs.facts import above
 from apps.runs.filters import RunFilter
 from apps.runs.forms import ExtendForm
 from apps.runs.listing import counted, export, rows_of
-from apps.runs.models import Run, RunState, SpanKind, SpanOrigin, SpanStatus
+from apps.runs.models import Run, RunState, SpanOrigin, SpanStatus
 from apps.runs.queries import run_for, span_for, version_of
 from apps.runs.sheet import sheet_of
 from apps.runs.spent import split_of
-from apps.runs.steps import Place, row_of
+from apps.runs.steps import Place, kinds, opened_step, reported_usage, row_of
 from apps.runs.story import story_for
 from apps.runs.telling import record
 from apps.runs.timeline import CSV_COLUMNS, cells_of, feed_of, timeline_of
 
 STORY, TIMELINE = "story", "timeline"
 READINGS = (STORY, TIMELINE)
+OTLP = "otlp.json"
 # What the timeline's filters offer.
 OF_TIMELINE = {
-    "kinds": SpanKind.choices,
     "statuses": SpanStatus.choices,
     "origins": SpanOrigin.choices,
     "minimums": [(1000, "1 s"), (10_000, "10 s"), (60_000, "1 min"), (600_000, "10 min")],
@@ -106,6 +107,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 
 @require_safe
+@read_once()
 def timeline_feed(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The rows of the timeline as compact JSON, in pieces; 204 while the reader's `version` is still true."""
     person_of(request)
@@ -131,17 +133,19 @@ def timeline_feed(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 @require_safe
 def timeline_file(request: HttpRequest, run_id: UUID, format: str) -> HttpResponseBase:
-    """Every step of the run as a file: csv, jsonl, or one html page that needs nothing else. That it was taken is
-    in the log.
+    """Every step of the run as a file: csv, jsonl, otlp.json, or one html page that needs nothing else. That it was
+    taken is in the log.
     """
     person_of(request)
     actor = actor_of(request)
     found = run_for(actor, run_id)
     known = FORMATS.get(format)
-    if known is None and format != "html":
-        raise NotFound("page.not_found", "A timeline comes as csv, as jsonl or as html.")
+    if known is None and format not in ("html", OTLP):
+        raise NotFound("page.not_found", "A timeline comes as csv, as jsonl, as otlp.json or as html.")
     with transaction.atomic():
         record(actor, "run.exported", found, data={"format": format})
+    if format == OTLP:
+        return _file(otlp_of(actor, found), f"run-{run_id}.{OTLP}", CONTENT_TYPE)
     if known is None:
         return _file(sheet_of(actor, found), f"run-{run_id}.html", "text/html; charset=utf-8")
     pieces = written(known, CSV_COLUMNS, cells_of(actor, found), asked=f"run={run_id}")
@@ -150,10 +154,15 @@ def timeline_file(request: HttpRequest, run_id: UUID, format: str) -> HttpRespon
 
 @require_safe
 def step(request: HttpRequest, run_id: UUID, step_id: UUID) -> HttpResponse:
-    """What is known of one step, and what its call carries, masked as for every reader of their rights."""
+    """What is known of one step. What its call carries is masked as for every reader of their rights; what an agent
+    reported with it is shown to nobody by default.
+    """
     person_of(request)
     actor = actor_of(request)
     found = run_for(actor, run_id)
+    if opened := opened_step(actor, found, step_id):
+        context = {"run": found, "step": opened.row, "opened": opened}
+        return page_or_part(request, "runs/reported_step.html", "runs/_reported_step.html", context)
     shown = span_for(found, step_id)
     content = above().content(actor, shown.tool_call_id) if shown.tool_call_id else None
     context = {"run": found, "step": shown, "row": row_of(shown), "content": content}
@@ -201,7 +210,8 @@ def _shown(request: HttpRequest, found: Run, version: str) -> dict[str, Any]:
         "tabs": _tabs(found, reading),
         "parts": split_of(found, halts, now=now),
         "duration": (found.ended_at or now) - found.started_at,
-        "cost": above().costs([found.id]).get(found.id),
+        "cost": (cost := above().costs([found.id]).get(found.id)),
+        "told": None if cost else reported_usage(found),
     }
     if reading == STORY:
         return context | {"story": story_for(actor_of(request), found)}
@@ -209,6 +219,7 @@ def _shown(request: HttpRequest, found: Run, version: str) -> dict[str, Any]:
     return context | {
         "timeline": timeline_of(actor_of(request), found, halts, after=after, now=now),
         "reader_zone": timezone.get_current_timezone_name(),
+        "kinds": kinds(),
         **OF_TIMELINE,
     }
 

@@ -25,3 +25,16 @@ class UngovernedActionAcknowledged(DomainEvent):
     @property
     def subject(self) -> str:
         return f"ungoverned:{self.action_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPayloadRevealed(DomainEvent):
+    """A person saw the payload of a reported step; `by` is who."""
+
+    step_id: str
+    run_id: str
+    by: str
+
+    @property
+    def subject(self) -> str:
+        return f"reported_step:{self.step_id}"

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from babel.numbers import is_currency
+from babel.numbers import format_currency, is_currency
 from django.db import transaction
+from django.utils.translation import to_locale
 
 from apps.audit import services as audit
 from apps.core import clock
@@ -37,6 +38,11 @@ class Cost:
     micro: int
     currency: str
 
+    def told(self, locale: str = "en") -> str:
+        """With as many decimals as it takes: "$0.0421"."""
+        amount = Decimal(self.micro) / MILLION
+        return format_currency(amount, self.currency, locale=to_locale(locale), decimal_quantization=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Used:
@@ -55,6 +61,11 @@ class PriceList:
     """Every price by model, the latest first."""
 
     prices: dict[str, list[ModelPrice]]
+
+    def changes_ns(self) -> list[int]:
+        """When some price begins to hold, in nanoseconds since 1970, earliest first; never empty."""
+        begins = {price.effective_from for prices in self.prices.values() for price in prices}
+        return sorted({0, *(int(moment.timestamp()) * 10**9 + moment.microsecond * 1000 for moment in begins)})
 
     def price_of(self, used: Used) -> ModelPrice | None:
         """The price in force then: of this provider before that of any."""

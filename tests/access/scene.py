@@ -31,7 +31,8 @@ from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.models import Connector, ConnectorEndpoint, Process
 from apps.replays import services as replays
-from apps.runs.models import Span
+from apps.runs.models import Run, Span
+from apps.runs.steps import rows_of
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
@@ -39,6 +40,7 @@ from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
 from tests.policies.reviewing import limit, raised, sent
 from tests.redaction.marking import mark
+from tests.telemetry.exporting import span, tell
 from tests.telemetry.ungoverned import make_ungoverned
 from tests.world import PASSWORD, POLICY
 
@@ -81,6 +83,20 @@ class Scene:
     @cached_property
     def ungoverned(self) -> UUID:
         return make_ungoverned(self.writer).id
+
+    @cached_property
+    def told_run(self) -> UUID:
+        """In the trace of which its agent told of one step, with something to reveal."""
+        one = span("chat", attributes={"gen_ai.operation.name": "chat", "gen_ai.prompt": "What the customer wrote"})
+        tell(self.writer, one)
+        header = {"traceparent": f"00-{one['trace']}-{one['span']}-01"}
+        return UUID(
+            self.writer.api().post("/api/v1/runs", {"title": "Told"}, format="json", headers=header).json()["id"]
+        )
+
+    @property
+    def told_step(self) -> UUID:
+        return rows_of(self.writer.actor, Run.objects.get(id=self.told_run), most=1)[0].id
 
     @cached_property
     def done_call(self) -> UUID:
@@ -532,6 +548,8 @@ CHANNEL = {"kind": "slack", "address": "https://hooks.slack.com/services/T0/B0/X
 BODIES: dict[str, Any] = {
     "POST /calls/{marked_call}/reveal/": {"reason": "Complaint 17"},
     "POST /api/v1/tool-calls/{marked_call}/reveal": {"reason": "Complaint 17"},
+    "POST /runs/{told_run}/steps/{told_step}/reveal/": {"reason": "Complaint 17"},
+    "POST /api/v1/runs/{told_run}/steps/{told_step}/reveal": {"reason": "Complaint 17"},
     "POST /api/v1/data-class-rules": {"data_class": "iban", "roles": ["owner"], "process": "order-to-cash"},
     "POST /notifications/read/": lambda scene: {"through": str(uuid7())},
     "POST /settings/notifications/preferences/": {"digest_hours": "8, 16"},

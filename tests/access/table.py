@@ -13,7 +13,8 @@ line of its table, `endpoint` that of its system in the sandbox, which does not 
 Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
 `policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody reviewed
 `policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception` is for
-another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer.
+another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer, which
+told of `told_step` in `told_run`.
 """
 
 from dataclasses import dataclass
@@ -64,11 +65,16 @@ GET    /inbox/{approval}/edit/                      in   200   403   403   403  
 POST   /inbox/{approval}/edit/                      in   302   403   403   403   403   403   404      in    in      in
 GET    /runs/                                       in   200   200   200   200   200   200   200      in    in      in
 GET    /runs/export.csv                             in   200   200   200   200   200   200   200      in    in      in
+GET    /runs/compare/?a={run}                       in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/compare/?a={run}&b={told_run}          in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/                                 in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/story.txt                        in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/timeline.json                    in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/timeline-file.csv                in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/timeline-file.otlp.json          in   200   200   200   200   200   200   404      in    in      in
 GET    /runs/{run}/steps/{step}/                    in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{told_run}/steps/{told_step}/reveal/    in   403   403   403   200   200   403   404      in    in      in
+POST   /runs/{told_run}/steps/{told_step}/reveal/    in   403   403   403   200   200   403   404      in    in      in
 POST   /runs/{timed_run}/extend/                    in   403   403   403   403   302   403   404      in    in      in
 GET    /runs/{done_run}/unwind/                     in   200   200   200   200   200   200   404      in    in      in
 POST   /runs/{done_run}/unwind/                     in   403   403   302   403   302   403   404      in    in      in
@@ -202,7 +208,11 @@ POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403  
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403
+GET    /api/v1/runs/compare?a={run}&b={told_run}   401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}/story                    401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/steps                    401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{told_run}/steps/{told_step}   401   200   200   200   200   200   200   404     200   404     200
+POST   /api/v1/runs/{told_run}/steps/{told_step}/reveal 401 403 403 403   200   200   403   404     403   403     403
 GET    /api/v1/runs/{run}                          401   200   200   200   200   200   200   404     200   404     200
 PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   404     200   404     403
 GET    /api/v1/approvals                           401   200   200   200   200   200   200   200     200   200     200

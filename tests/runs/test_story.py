@@ -1,4 +1,4 @@
-"""The story of a run: eight kinds of runs as they read to somebody who never saw the product, to the letter.
+"""The story of a run: ten kinds of runs as they read to somebody who never saw the product, to the letter.
 
 A story changed on purpose? RENEW_STORIES=1 writes the files anew; reading them is the point of it.
 """
@@ -23,6 +23,7 @@ from apps.runs import deadlines
 from apps.runs.models import Run
 from apps.runs.queries import run_for
 from apps.runs.story import story_for
+from apps.telemetry.ungoverned import find_ungoverned_actions
 from tests.budgets.builders import make_budget
 from tests.conftest import Robot, actor, credit, robot_named, settle_news
 from tests.fakes.erp import FakeErp
@@ -30,6 +31,8 @@ from tests.gateway.test_revise_tool_call import answer
 from tests.gateway.undoing import BY_TICKET, undone_by, work
 from tests.gateway.unknowns import make_unknown
 from tests.runs.days import Day, day
+from tests.telemetry.exporting import span, tell
+from tests.telemetry.prices import make_price
 
 pytestmark = pytest.mark.django_db
 __all__ = ["day"]
@@ -269,3 +272,84 @@ def test_more_time_and_a_held_run_are_told(agent: Robot, day: Day) -> None:
 
 def story_of_run(run_id: str, username: str) -> str:
     return story_for(actor(username), run_for(actor(username), UUID(run_id))).text
+
+
+def told_at(day: Day, text: str, trace: str, *, kind: str, name: str = "", **more: Any) -> dict[str, Any]:
+    """A span that ended at this moment of the day."""
+    day.at(text)
+    attributes = {"gen_ai.operation.name": kind, **more.pop("attributes", {})}
+    return span(name or kind, trace=trace, attributes=attributes, **more)
+
+
+def asked_a_model(day: Day, text: str, trace: str, given: int, made: int, model: str = "gpt-5") -> dict[str, Any]:
+    counts = {"gen_ai.usage.input_tokens": given, "gen_ai.usage.output_tokens": made, "gen_ai.response.model": model}
+    return told_at(day, text, trace, kind="chat", attributes=counts)
+
+
+def begin_in(agent: Robot, day: Day, trace: str) -> str:
+    """A run that its agent opened within a trace."""
+    body = {"title": "Dispute on invoice INV-1042", "business_key": "INV-1042"}
+    header = {"traceparent": f"00-{trace}-{'ab' * 8}-01"}
+    run_id: str = agent.api().post("/api/v1/runs", body, format="json", headers=header).json()["id"]
+    day.set_right()
+    return run_id
+
+
+def test_what_models_and_a_hand_off_were_reported(agent: Robot, day: Day) -> None:
+    make_price()
+    trace = "4b" * 16
+    run_id = begin_in(agent, day, trace)
+    turn = told_at(day, "09:00:20", trace, kind="invoke_agent", name="invoke_agent triage")
+    spans = [
+        turn,
+        asked_a_model(day, "09:00:02", trace, 4_200, 180),
+        told_at(day, "09:00:03", trace, kind="handoff", attributes={"gen_ai.handoff.to_agent": "credit desk"}),
+        asked_a_model(day, "09:00:04", trace, 5_100, 260),
+        asked_a_model(day, "09:00:05", trace, 900, 40, model="house-model"),
+    ]
+    day.at("09:00:06")
+    agent.call("180.00", run_id=run_id)
+    day.at("09:00:30")
+    tell(robot_named("writer"), *spans)
+    end(agent, run_id, "succeeded")
+
+    assert_story(run_id, "models-and-a-hand-off")
+
+
+def test_an_ungoverned_action(agent: Robot, day: Day) -> None:
+    trace = "4c" * 16
+    run_id = begin_in(agent, day, trace)
+    tools = {"gen_ai.tool.name": "mail.send_reminder"}
+    spans = [
+        told_at(day, "09:00:05", trace, kind="chat", attributes={"gen_ai.response.model": "gpt-5"}),
+        *(told_at(day, f"09:00:0{n}", trace, kind="execute_tool", attributes=tools) for n in (7, 9)),
+    ]
+    day.at("09:00:12")
+    agent.call("180.00", run_id=run_id)
+    day.at("09:00:15")
+    tell(robot_named("writer"), *spans)
+    end(agent, run_id, "succeeded")
+    day.at("09:01:20")
+    find_ungoverned_actions()
+
+    assert_story(run_id, "ungoverned-action")
+
+
+def test_many_things_told_are_few_sentences_and_nobodys_certainty(agent: Robot, day: Day) -> None:
+    trace = "4d" * 16
+    run_id = begin_in(agent, day, trace)
+    spans = [asked_a_model(day, "09:00:05", trace, 10, 10, model=f"model-{n}") for n in range(7)]
+    for n in range(5):
+        attributes = {"gen_ai.tool.name": f"shell_{n}"}
+        spans.append(told_at(day, f"09:00:1{n}", trace, kind="execute_tool", attributes=attributes))
+        spans.append(told_at(day, f"09:00:2{n}", trace, kind="handoff", attributes={"handoff.to_agent": f"desk {n}"}))
+    tell(robot_named("writer"), *spans)
+    day.at("09:01:20")
+    find_ungoverned_actions()
+    text = story_of_run(run_id, "chen")
+
+    assert "asked a language model 7 times (model-0, model-1, model-2, model-3 and 3 more)" in text
+    assert "What it cost is not known." in text
+    assert "handed the work over 5 times to “desk 0”, “desk 1”, “desk 2”, “desk 3” and 1 more." in text
+    assert "It was the same with 2 other tools." in text
+    assert len(text.strip().split("\n")) - 3 <= 15

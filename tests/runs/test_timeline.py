@@ -20,6 +20,7 @@ from apps.runs.models import Run, Span
 from apps.runs.spent import split_of
 from tests.conftest import Robot, actor, parked
 from tests.runs.crowds import long_run
+from tests.telemetry.exporting import send, stored
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[str], Client]
@@ -87,12 +88,24 @@ def test_a_floor_above_adds_rows_of_its_own(writer: Robot, sign_in: SignIn, monk
     call, _ = parked(writer)
     at = call.run.started_at - dt.timedelta(seconds=1)
     said = steps.Row(at, uuid7(), "model", "reported", "ok", "classify the dispute", "", "Triage", at, tokens=900)
-    monkeypatch.setattr(steps, "_sources", [lambda *asked: [said]])
+    wait = call.run.spans.get(kind="human_wait")
+    source = steps.Source(
+        rows=lambda *asked: [said],
+        parents=lambda run, calls: {wait.tool_call_id: said.id},
+        count=lambda run: 1,
+        opened=lambda *asked: None,
+        sentences=lambda *asked: [],
+        usage=lambda run: None,
+        kinds=lambda: [("model", "Model call")],
+    )
+    monkeypatch.setattr(steps, "_sources", [source])
     piece = feed(sign_in("dana"), call.run)
 
     assert named(piece)[0] == ("model", "ok", "classify the dispute")
     assert piece["rows"][0][15] == 900
+    assert {row[1] for row in piece["rows"][1:]} == {said.id.hex}
     assert len(piece["rows"]) == 3
+    assert piece["start"] == at.timestamp() * 1000
 
 
 def test_a_moment_counts_once_wherever_the_time_went(writer: Robot) -> None:
@@ -142,6 +155,27 @@ def test_the_files_hold_every_step(writer: Robot, sign_in: SignIn) -> None:
     assert "<script" not in texts["html"]
     assert "src=" not in texts["html"]
     assert dana.get(f"/runs/{run.id}/timeline-file.exe").status_code == 404
+
+
+def test_as_otlp_it_can_be_sent_to_whatever_takes_traces(writer: Robot, sign_in: SignIn) -> None:
+    call, _ = parked(writer)
+    dana = sign_in("dana")
+    answer = dana.get(f"/runs/{call.run_id}/timeline-file.otlp.json")
+    body = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    [resource] = json.loads(body)["resourceSpans"]
+    spans = resource["scopeSpans"][0]["spans"]
+
+    assert [span["name"] for span in spans] == [
+        "Decision: needs approval · erp.issue_credit_memo",
+        "Waiting for Finance approvers",
+    ]
+    assert {span["traceId"] for span in spans} == {call.run.id.hex}
+    assert {"key": "mesh.money.minor", "value": {"intValue": "128000"}} in spans[0]["attributes"]
+    assert spans[1]["status"] == {}
+    assert AuditEntry.objects.filter(code="run.exported", run_id=call.run_id).exists()
+    taken = send(writer, body, content_type="application/json")
+    assert (taken.status_code, taken.content) == (200, b"{}")
+    assert len(stored(call.run.id.hex)) == 2
 
 
 def test_a_step_shows_what_its_call_carries(writer: Robot, sign_in: SignIn) -> None:

@@ -50,3 +50,25 @@ def test_more_than_twenty_alike_are_one_line_that_says_how_they_ended(tree: Any)
     rows[5] |= {"length": None}
 
     assert tree(rows) == [["research × 140: 136 done, 1 under way, 3 failed", 1]]
+
+
+IDLE = """([rows, halts, whole]) => {
+    const { cuts, drawn, real } = timelineIdle(rows, halts, whole);
+    const moments = [0, 50, 50000, 90000, 95000, whole].map((at) => [drawn(at), real(drawn(at))]);
+    return { cuts: cuts.map((cut) => [cut.from, cut.to]), moments };
+}"""
+
+
+def test_idle_stretches_are_cut_and_every_moment_is_found_again(page: Page) -> None:
+    """A person is waited for nearly all of the time: nothing begins or ends in it."""
+    page.set_content("<title>t</title>")
+    page.add_script_tag(path=str(settings.BASE_DIR / "static" / "js" / "timeline" / "idle.js"))
+    rows = [{"start": 0, "length": 100}, {"start": 100, "length": 89_900}, {"start": 90_000, "length": 4000}]
+    found = page.evaluate(IDLE, [rows, [], 100_000])
+
+    assert found["cuts"] == [[100, 90_000]]
+    assert [round(real) for _, real in found["moments"]] == [0, 50, 50_000, 90_000, 95_000, 100_000]
+    places = [drawn for drawn, _ in found["moments"]]
+    assert places == sorted(places)
+    assert places[-1] < 11_000
+    assert page.evaluate(IDLE, [rows[:1], [[0, None]], 9000])["cuts"] == []

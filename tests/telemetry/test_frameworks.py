@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from apps.runs.models import Run
+from apps.runs.steps import Row, rows_of
 from apps.telemetry.models import ReportedKind, ReportedSpan, ReportedStatus, Trace
-from tests.conftest import Robot
+from tests.conftest import Robot, actor
 from tests.telemetry.exporting import JSON, PROTOBUF, send
 
 FOLDER = Path(os.environ.get("OTLP_BODIES", Path(__file__).resolve().parents[3] / "shared" / "data" / "otlp"))
@@ -58,3 +60,72 @@ def test_the_example_of_the_specification(writer: Robot) -> None:
     assert span.name == "I'm a server span"
     assert span.kind == ReportedKind.OTHER
     assert Trace.objects.get().trace_id.hex == "5b8efff798038103d269b633813fc60c"
+
+
+def _tree(writer: Robot, name: str) -> list[str]:
+    """The timeline of a run that was opened in the trace of the body: each row below what it is part of."""
+    _ingest(writer, name)
+    header = {"traceparent": f"00-{Trace.objects.get().trace_id.hex}-{'ab' * 8}-01"}
+    made = writer.api().post("/api/v1/runs", {"title": "Refund"}, format="json", headers=header).json()
+    rows = rows_of(actor("dana"), Run.objects.get(id=made["id"]), most=1000)
+    ids = {row.id: row for row in rows}
+
+    def depth(row: Row) -> int:
+        return 0 if row.parent is None else 1 + depth(ids[row.parent])
+
+    return [f"{'. ' * depth(row)}{row.kind} {row.text} {row.status} {row.tokens or ''}".strip() for row in rows]
+
+
+TIMELINES = {
+    "pydantic_ai_v5.traces.001.pb": """
+        agent invoke_agent refund_agent ok
+        . model chat fake-1 ok 120
+        . tool get_order ok
+        . model chat fake-1 ok 130
+        . tool issue_refund ok
+        . model chat fake-1 ok 140
+        . tool issue_refund error
+        . model chat fake-1 ok 150
+        . tool create_ticket ok
+        . model chat fake-1 ok 195
+    """,
+    "langgraph_openinference.traces.001.pb": """
+        agent LangGraph ok
+        . other model ok
+        . . model Fake ok 120
+        . other tools ok
+        . . tool get_order ok
+        . other model ok
+        . . model Fake ok 130
+        . other tools ok
+        . . tool issue_refund ok
+        . other model ok
+        . . model Fake ok 140
+        . other tools ok
+        . . tool issue_refund error
+        . other model ok
+        . . model Fake ok 150
+        . other tools ok
+        . . tool create_ticket ok
+        . other model ok
+        . . model Fake ok 160
+    """,
+    # its clock counts milliseconds: the refund and the model call that asked for it began in the same one
+    "vercel_ai_json.traces.001.json": """
+        agent ai.generateText ok
+        . model ai.generateText.doGenerate ok 120
+        . tool get_order ok
+        . tool issue_refund ok
+        . model ai.generateText.doGenerate ok 130
+        . model ai.generateText.doGenerate ok 140
+        . tool issue_refund error
+        . model ai.generateText.doGenerate ok 150
+        . tool create_ticket ok
+        . model ai.generateText.doGenerate ok 160
+    """,
+}
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_the_timeline_of_a_recorded_body(writer: Robot, name: str) -> None:
+    assert _tree(writer, name) == [line.strip() for line in TIMELINES[name].strip().splitlines()]

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from apps.core.errors import Invalid
 from apps.core.tracing import read_traceparent
 from apps.runs.models import Run
-from apps.telemetry.models import Trace
+from apps.runs.steps import Place, Row, rows_of
+from apps.telemetry.matching import moment_of
+from apps.telemetry.models import Trace, UngovernedAction
 from apps.telemetry.prices import Cost
-from apps.telemetry.queries import SpanRow, runs_of_traces, spans_of_run, usage_of_run, without_cycles
+from apps.telemetry.queries import Usage, runs_of_traces, usage_of_run
 from apps.telemetry.ungoverned import find_ungoverned_actions
-from tests.conftest import Robot, robot_named
+from tests.conftest import Robot, actor, robot_named
 from tests.telemetry.exporting import span, tell, tool_span
 from tests.telemetry.prices import make_price
 from tests.telemetry.test_ungoverned import call_in
@@ -32,21 +33,25 @@ def chat(trace: str, *, model: str = "gpt-5", given: int = 1_000_000, made: int 
     return span("chat", trace=trace, attributes=attributes, **more)
 
 
+def rows_in(run: Run, **more: Any) -> list[Row]:
+    return rows_of(actor("dana"), run, **{"most": 1000, **more})
+
+
 def test_spans_before_their_run_exists_are_in_it_when_it_does(writer: Robot) -> None:
     turn = span("turn")
     execution = tool_span("issue_credit_memo", trace=turn["trace"], parent=turn["span"])
     tell(writer, turn, execution)
     call_id = call_in(writer, execution)
     run = Run.objects.get()
-    rows = spans_of_run(run).items
-    reported = {row.name: row for row in rows if row.origin == "reported"}
-    assert set(reported) == {"turn", "execute_tool issue_credit_memo"}
+    rows = rows_in(run)
+    reported = {row.text: row for row in rows if row.origin == "reported"}
+    assert set(reported) == {"turn", "issue_credit_memo"}
     enforced = [row for row in rows if row.origin == "enforced"]
     assert {row.kind for row in enforced} == {"decision", "tool"}
-    assert {row.parent for row in enforced} == {reported["execute_tool issue_credit_memo"].id}
-    assert {str(row.call_id) for row in enforced} == {call_id}
-    assert reported["execute_tool issue_credit_memo"].parent == reported["turn"].id
-    assert [row.started_ns for row in rows] == sorted(row.started_ns for row in rows)
+    assert {row.parent for row in enforced} == {reported["issue_credit_memo"].id}
+    assert {str(row.call) for row in enforced} == {call_id}
+    assert reported["issue_credit_memo"].parent == reported["turn"].id
+    assert [row.started_at for row in rows] == sorted(row.started_at for row in rows)
     trace = Trace.objects.get()
     assert runs_of_traces(run.process_id, run.environment, {trace.trace_id}) == {trace.trace_id: [run]}
 
@@ -56,14 +61,14 @@ def test_a_run_opened_in_a_trace_has_its_spans_without_a_call(writer: Robot) -> 
     tell(writer, turn)
     header = {"traceparent": f"00-{turn['trace']}-{turn['span']}-01"}
     made = writer.api().post("/api/v1/runs", {"title": "Dispute"}, format="json", headers=header)
-    assert [row.name for row in spans_of_run(Run.objects.get(id=made.json()["id"])).items] == ["turn"]
+    assert [row.text for row in rows_in(Run.objects.get(id=made.json()["id"]))] == ["turn"]
 
 
 def test_another_process_with_the_same_trace_is_not_shown(writer: Robot) -> None:
     turn = span("turn")
     tell(robot_named("payer"), {**turn, "name": "theirs"})
     call_in(writer, turn)
-    assert not [row for row in spans_of_run(Run.objects.get()).items if row.origin == "reported"]
+    assert not [row for row in rows_in(Run.objects.get()) if row.origin == "reported"]
 
 
 def test_pages_hold_every_row_once_and_in_order(writer: Robot) -> None:
@@ -72,21 +77,12 @@ def test_pages_hold_every_row_once_and_in_order(writer: Robot) -> None:
     tell(writer, turn, *[span(f"s{n}", trace=turn["trace"], started_ns=same + n // 4) for n in range(23)])
     call_in(writer, turn)
     run = Run.objects.get()
-    whole = spans_of_run(run, limit=1000).items
+    whole = rows_in(run)
     assert len(whole) == 24 + 2
-    paged: list[SpanRow] = []
-    cursor: str | None = None
-    while True:
-        page = spans_of_run(run, after=cursor, limit=4)
-        paged += page.items
-        cursor = page.next
-        if cursor is None:
-            break
-        assert len(page.items) == 4
+    paged: list[Row] = []
+    while rows := rows_in(run, after=Place(paged[-1].started_at, paged[-1].id) if paged else None, most=4):
+        paged += rows
     assert paged == whole
-    for bad in ("x", "1.2.3.4", "-1..-1.r00", "9" * 30 + "...", "1..1.r" + "g" * 48):
-        with pytest.raises(Invalid):
-            spans_of_run(run, after=bad)
 
 
 def test_an_execution_says_what_is_behind_it(writer: Robot, time_passes: Callable[..., None]) -> None:
@@ -97,19 +93,13 @@ def test_an_execution_says_what_is_behind_it(writer: Robot, time_passes: Callabl
     tell(writer, turn, governed, bare)
     time_passes(seconds=50)
     find_ungoverned_actions()
-    rows = {row.tool: row for row in spans_of_run(Run.objects.get()).items if row.tool}
-    assert str(rows["issue_credit_memo"].call_id) == call_id
-    assert not rows["issue_credit_memo"].is_ungoverned
-    assert rows["crm.delete_customer"].is_ungoverned
-
-
-def test_circles_of_parents_are_opened() -> None:
-    def row(name: str, parent: str | None) -> SpanRow:
-        return SpanRow(name, parent, "reported", "other", "ok", name, 0, 0)
-
-    rows = [row("a", "b"), row("b", "c"), row("c", "a"), row("d", "c"), row("e", None), row("f", "gone")]
-    opened = {one.id: one.parent for one in without_cycles(rows)}
-    assert opened == {"a": None, "b": "c", "c": "a", "d": "c", "e": None, "f": "gone"}
+    rows = {row.text: row for row in rows_in(Run.objects.get()) if row.origin == "reported"}
+    assert (rows["issue_credit_memo"].kind, rows["issue_credit_memo"].note) == ("tool", "")
+    assert (rows["crm.delete_customer"].kind, rows["crm.delete_customer"].note) == ("ungoverned", "ungoverned")
+    assert rows["crm.delete_customer"].url == f"/ungoverned/{UngovernedAction.objects.get().id}/"
+    assert {str(row.call) for row in rows_in(Run.objects.get()) if row.parent == rows["issue_credit_memo"].id} == {
+        call_id
+    }
 
 
 @pytest.mark.parametrize(
@@ -139,6 +129,12 @@ def test_a_broken_traceparent_refuses_nothing(writer: Robot) -> None:
 # --- what it cost
 
 
+def used_in(run: Run) -> Usage:
+    usage = usage_of_run(run)
+    assert usage is not None
+    return usage
+
+
 @pytest.fixture
 def run(writer: Robot) -> Run:
     """With two calls of a model: of the outer one, an inner span tells again."""
@@ -150,25 +146,24 @@ def run(writer: Robot) -> Run:
 
 
 def test_without_a_price_the_cost_is_not_known_rather_than_nothing(run: Run) -> None:
-    usage = usage_of_run(run)
+    usage = used_in(run)
     assert (usage.model_calls, usage.input_tokens, usage.costs, usage.is_partly_unknown) == (2, 2_000_000, [], True)
-    assert all(row.cost is None for row in spans_of_run(run).items)
 
 
 def test_a_price_holds_for_what_was_told_before_it_was_set(run: Run) -> None:
     make_price()
-    usage = usage_of_run(run)
+    usage = used_in(run)
     assert (usage.costs, usage.is_partly_unknown) == ([Cost(2 * 2_510_000, "USD")], False)
 
 
 def test_the_price_of_its_day_of_its_provider_and_of_dated_names(run: Run) -> None:
     make_price(given="1", made="0")
     make_price(given="100", since="2100-01-01")
-    assert usage_of_run(run).costs == [Cost(2_000_000, "USD")]
+    assert used_in(run).costs == [Cost(2_000_000, "USD")]
     make_price(given="3", made="0", provider="openai")
-    assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
+    assert used_in(run).costs == [Cost(6_000_000, "USD")]
     make_price("gpt-*", given="9")
-    assert usage_of_run(run).costs == [Cost(6_000_000, "USD")]
+    assert used_in(run).costs == [Cost(6_000_000, "USD")]
 
 
 def test_currencies_are_never_summed(writer: Robot) -> None:
@@ -179,6 +174,20 @@ def test_currencies_are_never_summed(writer: Robot) -> None:
     call_in(writer, turn)
     make_price(given="1", made="0")
     make_price("mistral-*", currency="EUR", given="1", made="0", cached="0.25")
-    usage = usage_of_run(Run.objects.get())
+    usage = used_in(Run.objects.get())
     assert usage.costs == [Cost(700_000, "EUR"), Cost(1_000_000, "USD")]
     assert usage.is_partly_unknown
+
+
+def test_a_price_that_changes_while_a_run_goes_on_holds_from_then(writer: Robot) -> None:
+    turn = span("turn")
+    calls = [chat(turn["trace"], made=0, ended_ns=turn["ended_ns"] - n * 3600 * 10**9) for n in (0, 0, 3, 4, 5)]
+    tell(writer, turn, *calls, chat(turn["trace"], model="gpt-5", attributes={"gen_ai.usage.output_tokens": "x"}))
+    call_in(writer, turn)
+    make_price(given="1", made="0")
+    since = moment_of(turn["ended_ns"] - 2 * 3600 * 10**9)
+    make_price(given="10", made="0", since=since.replace(tzinfo=None).isoformat())
+    usage = used_in(Run.objects.get())
+    assert (usage.costs, usage.model_calls) == ([Cost(23_000_000, "USD")], 6)
+    assert usage.is_partly_unknown
+    assert not usage.are_tokens_whole

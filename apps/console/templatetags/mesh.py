@@ -74,6 +74,12 @@ STATES: dict[str, Look] = {
     "changes_requested": Look(gettext_lazy("With the agent"), "wait", "reply"),
     "request_changes": Look(gettext_lazy("Asked for changes"), "wait", "message-square-reply"),
     "superseded": Look(gettext_lazy("Replaced"), "", "replace"),
+    # two runs, step by step
+    "same": Look(gettext_lazy("The same"), "good", "check"),
+    "other_arguments": Look(gettext_lazy("Other arguments"), "info", "replace"),
+    "other_outcome": Look(gettext_lazy("Other outcome"), "wait", "git-compare"),
+    "only_a": Look(gettext_lazy("Only in A"), "", "minus"),
+    "only_b": Look(gettext_lazy("Only in B"), "", "plus"),
     # a run, a span
     "open": Look(gettext_lazy("Under way"), "info", "play"),
     "ok": Look(gettext_lazy("Done"), "good", "check"),
@@ -135,6 +141,10 @@ STEPS: dict[str, Step] = {
     "halt": Step("bad", "octagon"),
     "compensation": Step("human", "undo-2"),
     "event": Step("", "radio"),
+    "handoff": Step("", "arrow-right-left"),
+    "retrieval": Step("", "book-open"),
+    "ungoverned": Step("bad", "shield-alert"),
+    "other": Step("", "circle"),
 }
 
 

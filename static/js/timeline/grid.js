@@ -7,7 +7,8 @@
   const OVERSCAN = 8;
   const FOLLOW_MS = 3000;
   const SVG = "http://www.w3.org/2000/svg";
-  const FILTERS = ["find", "status", "kind", "origin", "actor", "least", "hide", "errors"];
+  const FILTERS = ["find", "status", "kind", "origin", "actor", "least", "hide", "errors", "idle"];
+  const AS_IT_WAS = { cuts: [], drawn: (at) => at, real: (at) => at };
   const POINTS = new Set(["decision", "vote"]);
   const BAD = new Set(["error", "unknown", "refused"]);
   const table = box.querySelector("table");
@@ -26,7 +27,7 @@
 
   const state = {
     rows: [], tree: null, lines: [], matched: 0, halts: [], start: 0, whole: 1, version: "", isOpen: false,
-    opened: new Map(), active: 0, from: null, to: null,
+    opened: new Map(), active: 0, from: null, to: null, scale: AS_IT_WAS,
   };
   let rowHeight = body.rows[0]?.getBoundingClientRect().height || 28;
 
@@ -83,9 +84,11 @@
   };
   const draw = (slot, row, bad) => {
     const { from, to } = view();
-    const whole = to - from;
-    const left = ((row.start - from) / whole) * 100;
-    const right = ((row.start + (row.length ?? state.whole - row.start) - from) / whole) * 100;
+    const { drawn, cuts } = state.scale;
+    const whole = drawn(to) - drawn(from);
+    const place = (at) => ((drawn(at) - drawn(from)) / whole) * 100;
+    const left = place(row.start);
+    const right = place(row.start + (row.length ?? state.whole - row.start));
     const isPoint = POINTS.has(row.kind);
     const isHidden = right < 0 || left > 100;
     slot.bar.setAttribute("visibility", isPoint || isHidden ? "hidden" : "visible");
@@ -103,18 +106,22 @@
       if (isWait) slot.bar.setAttribute("fill", "url(#hatch)");
       else slot.bar.removeAttribute("fill");
     }
-    const zoom = `${from}-${to}-${state.halts.length}`;
+    const zoom = `${from}-${to}-${state.halts.length}-${cuts.length}-${whole}`;
     if (slot.zoom === zoom) return;
     slot.zoom = zoom;
-    slot.bands.replaceChildren(...state.halts.map(([begin, end]) => {
+    const strip = (look, begin, end) => {
       const band = document.createElementNS(SVG, "rect");
-      const at = Math.max(0, ((begin - from) / whole) * 100);
-      band.setAttribute("class", "lane__halt");
+      const at = Math.max(0, place(begin));
+      band.setAttribute("class", look);
       band.setAttribute("x", percent(at));
-      band.setAttribute("width", percent((((end ?? state.whole) - from) / whole) * 100 - at));
+      band.setAttribute("width", percent(place(end) - at));
       band.setAttribute("height", "100%");
       return band;
-    }));
+    };
+    slot.bands.replaceChildren(
+      ...state.halts.map(([begin, end]) => strip("lane__halt", begin, end ?? state.whole)),
+      ...cuts.filter((cut) => cut.to > from && cut.from < to).map((cut) => strip("lane__cut", cut.from, cut.to)),
+    );
   };
 
   // --- which rows are in the page ---
@@ -165,7 +172,10 @@
     table.setAttribute("aria-rowcount", String(state.lines.length + 1));
   };
   const relist = () => {
-    const found = state.tree.lines(filter(), state.opened);
+    const { idle, ...asked } = filter();
+    state.scale = idle ? window.timelineIdle(state.rows, state.halts, state.whole) : AS_IT_WAS;
+    ticks();
+    const found = state.tree.lines(asked, state.opened);
     state.lines = found.lines;
     state.matched = found.matched;
     state.active = Math.min(state.active, Math.max(0, state.lines.length - 1));
@@ -178,14 +188,15 @@
     state.from = isWhole ? null : Math.max(0, from);
     state.to = isWhole ? null : Math.min(state.whole, Math.max(to, state.from + least));
     keep();
-    ticks();
     relist();
     map();
   };
   const ticks = () => {
     const { from, to } = view();
     const labels = axis.querySelectorAll("text");
-    labels.forEach((label, index) => { label.textContent = clock.format(state.start + from + ((to - from) * index) / (labels.length - 1)); });
+    const { drawn, real } = state.scale;
+    const at = (share) => real(drawn(from) + (drawn(to) - drawn(from)) * share);
+    labels.forEach((label, index) => { label.textContent = clock.format(state.start + at(index / (labels.length - 1))); });
   };
   const toggle = (index) => {
     const line = state.lines[index];
@@ -280,7 +291,6 @@
     state.whole = state.isOpen ? Math.max(ends, state.now) : ends;
     state.tree = window.timelineTree(state.rows, words);
     actors();
-    ticks();
     relist();
     map();
   };
