@@ -20,7 +20,7 @@ from apps.core.rest import NO_DATABASE
 from apps.registry.models import Agent
 from apps.registry.requests import agent_of, agents_only
 from apps.telemetry import answers
-from apps.telemetry.otlp import JSON, PROTOBUF, UnsupportedMedia, inflated, told_in, too_large
+from apps.telemetry.otlp import JSON, PROTOBUF, UnsupportedMedia, inflated, protobuf_of, too_large
 from apps.telemetry.storing import Stored, store_spans
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ def _agent(request: HttpRequest) -> Agent:
 
 def _take(request: HttpRequest, agent: Agent, content_type: str) -> Stored:
     body = inflated(_body(request), request.headers.get("Content-Encoding", "").strip().lower(), most=MOST_BYTES)
-    return store_spans(agent=agent, told=told_in(body, content_type))
+    return store_spans(agent=agent, body=protobuf_of(body, content_type))
 
 
 def _body(request: HttpRequest) -> bytes:
