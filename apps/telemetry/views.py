@@ -4,6 +4,7 @@ done to it is done here.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from threading import BoundedSemaphore
 
 import structlog
@@ -37,6 +38,13 @@ _slots = BoundedSemaphore(settings.TELEMETRY_SLOTS)
 @require_POST
 def traces(request: HttpRequest) -> HttpResponse:
     """Spans in protobuf or JSON. 200 says that they are committed; every other answer, that nothing of them is."""
+    try:
+        return _answer(request)
+    finally:
+        _let_go(request)
+
+
+def _answer(request: HttpRequest) -> HttpResponse:
     content_type = request.headers.get("Content-Type", "").split(";")[0].strip().lower()
     try:
         agent = _agent(request)
@@ -96,6 +104,15 @@ def _read_to_the_end(request: HttpRequest) -> None:
     with suppress(OSError):
         while left > 0 and (block := request.read(min(BLOCK_BYTES, left))):
             left -= len(block)
+
+
+def _let_go(request: HttpRequest) -> None:
+    """Of the body. The request stands in a circle with what middleware hung onto it, which the collector finds after
+    hundreds of requests: so many bodies would have gathered by then.
+    """
+    nothing = BytesIO()
+    request.META["wsgi.input"] = nothing
+    request._stream = nothing
 
 
 @contextmanager
