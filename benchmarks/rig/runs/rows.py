@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.db import connection
 
@@ -62,7 +63,7 @@ def fill(*, run_count: int, span_count: int) -> int:
     for ago in range(DAYS + 1):
         make_partition((end - dt.timedelta(days=ago)).date())
     agent = Agent.objects.get(slug="writer")
-    made = {"title": TITLE, "process": agent.process_id, "agent": agent.id}
+    made: dict[str, Any] = {"title": TITLE, "process": agent.process_id, "agent": agent.id}
     made |= {"runs": run_count, "end": end, "apart": DAYS * 86_400 / run_count}
     with connection.cursor() as cursor:
         cursor.execute(RUNS, made)
