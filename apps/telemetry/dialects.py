@@ -78,7 +78,7 @@ TOOL_RESULT = (
 AGENT_NAME = ("gen_ai.agent.name", "agent.name", "agent_name", "ai.telemetry.functionId", "traceloop.entity.name")
 ERROR_TYPE = ("error.type", "exception.type")
 
-_COLUMNS = {
+COLUMNS = {
     "model": MODEL,
     "provider": PROVIDER,
     "input_tokens": INPUT_TOKENS,
@@ -90,7 +90,9 @@ _COLUMNS = {
     "agent_name": AGENT_NAME,
     "error_type": ERROR_TYPE,
 }
-_PLACES = {name: (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
+TOKEN_COLUMNS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+# For each name the column it may fill, and how many names go before it there.
+PLACES = {name: (column, rank) for column, names in COLUMNS.items() for rank, name in enumerate(names)}
 
 _OPERATION = "gen_ai.operation.name"
 _OPENINFERENCE = "openinference.span.kind"
@@ -163,9 +165,13 @@ _KINDS: dict[tuple[str, str], ReportedKind] = {
         ReportedKind.OTHER,
     ),
 }
+# No count is larger; floats hold it exactly.
+MOST_TOKENS = 2**53
 # The newest and most exact first.
-_SAID_BY = (_OPERATION, _OPENINFERENCE, _TRACELOOP, _VERCEL, "mcp.method.name", "llm.request.type")
+SAID_BY = (_OPERATION, _OPENINFERENCE, _TRACELOOP, _VERCEL, "mcp.method.name", "llm.request.type")
 _HANDOFF_TOOLS = ("transfer_to_", "transfer_back_to_", "handoff_to_", "hand_off_to_")
+# A span that says it is one of these is nothing else, whatever else it says.
+CERTAIN = frozenset({ReportedKind.TURN, ReportedKind.MODEL, ReportedKind.RETRIEVAL, ReportedKind.HANDOFF})
 # What says that it is about agents at all, where nobody said what kind of step it is.
 _HANDOFF_NAMES = ("gen_ai.handoff.to_agent", "gen_ai.handoff.from_agent", "handoff.to_agent", "graph.handoff.to")
 
@@ -178,31 +184,23 @@ def first(attributes: Attributes, names: tuple[str, ...]) -> Any:
     return None
 
 
-def columns_of(attributes: Attributes) -> dict[str, Any]:
-    """What is told for each column, under the best of its names. One pass over what is there: asking for every name
-    there might be takes longer than all else that is done to a span.
-    """
-    found: dict[str, Any] = {}
-    ranks: dict[str, int] = {}
-    for name in attributes:
-        place = _PLACES.get(name)
-        if place is not None and place[1] < ranks.get(place[0], len(_PLACES)):
-            ranks[place[0]] = place[1]
-            found[place[0]] = attributes[name]
-    return found
+def kind_said(name: str, value: Any) -> ReportedKind | None:
+    """What kind of step an attribute says it is; None when it says nothing that we know."""
+    if not isinstance(value, str):
+        return None
+    return _KINDS.get((name, value)) or _KINDS.get((name, value.upper() if name == _OPENINFERENCE else value))
 
 
-def kind_of(attributes: Attributes, *, is_root: bool) -> ReportedKind:
+def kind_of(said: ReportedKind | None, attributes: Attributes, *, is_root: bool) -> ReportedKind:
     """What kind of step it is. Spans of frameworks alone that nobody gave a kind are `other`; the root of a chain is
     the turn of its agent.
     """
-    kind = _said(attributes)
-    if kind is ReportedKind.TOOL and str(first(attributes, TOOL_NAME) or "").startswith(_HANDOFF_TOOLS):
+    if said is ReportedKind.TOOL and str(first(attributes, TOOL_NAME) or "").startswith(_HANDOFF_TOOLS):
         return ReportedKind.HANDOFF
-    if kind is ReportedKind.OTHER and is_root and attributes.get(_OPENINFERENCE) == "CHAIN":
+    if said is ReportedKind.OTHER and is_root and attributes.get(_OPENINFERENCE) == "CHAIN":
         return ReportedKind.TURN
-    if kind is not None:
-        return kind
+    if said is not None:
+        return said
     if first(attributes, _HANDOFF_NAMES) is not None:
         return ReportedKind.HANDOFF
     if "gen_ai.tool.name" in attributes:
@@ -214,34 +212,21 @@ def kind_of(attributes: Attributes, *, is_root: bool) -> ReportedKind:
     return ReportedKind.OTHER
 
 
-def _said(attributes: Attributes) -> ReportedKind | None:
-    for name in _SAID_BY:
-        value = attributes.get(name)
-        if isinstance(value, str):
-            kind = _KINDS.get((name, value)) or _KINDS.get((name, value.upper() if name == _OPENINFERENCE else value))
-            if kind is not None:
-                return kind
-    return None
-
-
 def tokens(value: Any) -> int | None:
     """How many tokens; None when nobody said, which is not none."""
-    if value is None:
-        return None
+    if type(value) is int:
+        return value if 0 <= value < MOST_TOKENS else None
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:18])
     if isinstance(value, float) and value == value // 1:
         value = int(value)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if is_count else None
+    return value if type(value) is int and 0 <= value < MOST_TOKENS else None
 
 
-def tool_name(named: Any, attributes: Attributes, span_name: str, kind: ReportedKind) -> str:
+def tool_name(named: Any, attributes: Attributes, span_name: str) -> str:
     """The tool's own name as it is `named`; a span of the early conventions has it in its name alone."""
     if isinstance(named, str) and named:
         return named
-    if kind is not ReportedKind.TOOL:
-        return ""
     entity = attributes.get("traceloop.entity.name")
     if isinstance(entity, str) and entity:
         return entity

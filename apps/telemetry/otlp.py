@@ -1,4 +1,4 @@
-"""OTLP/HTTP bodies as plain values: protobuf and JSON, gzip, nothing larger than it may be. Knows nothing of what the
+"""OTLP/HTTP bodies as messages: protobuf and JSON, gzip, nothing larger than it may be. Knows nothing of what the
 attributes mean.
 
 Source: OTLP 1.x, https://opentelemetry.io/docs/specs/otlp/#otlphttp. In its JSON, ids are hexadecimal (the library's
@@ -8,11 +8,18 @@ own JSON reader takes them for base64) and 64-bit integers are texts.
 import json
 import math
 import zlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import DESCRIPTOR as SERVICE
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import DESCRIPTOR as COMMON
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import DESCRIPTOR as RESOURCE
+from opentelemetry.proto.trace.v1.trace_pb2 import DESCRIPTOR as TRACE
 
 from apps.core.errors import BadRequest, MeshError, TooLarge
 
@@ -20,44 +27,12 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 # Nested deeper, a value is cut: what reads it afterwards may not be as patient as we are.
 MAX_DEPTH = 16
 
-Attributes = dict[str, Any]
-
 
 class UnsupportedMedia(MeshError):
     """A body in a form that this endpoint does not read."""
 
     status = 415
     title = "Unsupported media type"
-
-
-class Event(NamedTuple):
-    name: str
-    at_ns: int
-    attributes: Attributes
-
-
-class Link(NamedTuple):
-    trace_id: str
-    span_id: str
-
-
-class Told(NamedTuple):
-    """One span as it stands in the body. Ids are bytes of whatever length they were told in."""
-
-    trace_id: bytes
-    span_id: bytes
-    parent_span_id: bytes
-    name: str
-    started_ns: int
-    ended_ns: int
-    status: int
-    status_message: str
-    attributes: Attributes
-    events: list[Event]
-    links: list[Link]
-    dropped_count: int
-    resource: Attributes
-    scope: str
 
 
 def inflated(body: bytes, encoding: str, *, most: int) -> bytes:
@@ -82,61 +57,70 @@ def too_large(most: int) -> TooLarge:
     return TooLarge("telemetry.too_large", f"The body holds more than {most >> 20} MiB. Send fewer spans at a time.")
 
 
-def told_in(body: bytes, content_type: str) -> Iterator[Told]:
-    """The spans of a body. Raises BadRequest, at the first span at the latest, when any part of it cannot be read."""
-    return _protobuf(body) if content_type == PROTOBUF else iter(list(_json(body)))
+def protobuf_of(body: bytes, content_type: str) -> bytes:
+    """The body as protobuf. Raises BadRequest for JSON that cannot be read."""
+    return body if content_type == PROTOBUF else _from_json(body)
 
 
 # --- protobuf
 
 
-def _protobuf(body: bytes) -> Iterator[Told]:
+def _lean_request() -> Any:
+    """ExportTraceServiceRequest, in which the attributes of spans and events stay the bytes they came in, which is the
+    same to protobuf. So each is read where it is needed, and once for all spans that have the same.
+    """
+    pool = descriptor_pool.DescriptorPool()
+    for descriptor in (COMMON, RESOURCE, TRACE, SERVICE):
+        file = FileDescriptorProto()
+        descriptor.CopyToProto(file)
+        if descriptor is TRACE:
+            [span] = (message for message in file.message_type if message.name == "Span")
+            for message in (span, *span.nested_type):
+                for field in message.field:
+                    if field.name == "attributes":
+                        field.type = FieldDescriptorProto.TYPE_BYTES
+                        field.ClearField("type_name")
+        pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(ExportTraceServiceRequest.DESCRIPTOR.full_name))
+
+
+_LeanRequest = _lean_request()
+
+
+def request_in(body: bytes) -> Any:
+    """The request that the body is. Raises BadRequest, as does `read_attributes` for what is left to it."""
     try:
-        request = ExportTraceServiceRequest.FromString(body)
+        return _LeanRequest.FromString(body)
     except DecodeError:
-        sentence = "The body is no ExportTraceServiceRequest in protobuf, or a text in it is not UTF-8."
-        raise BadRequest("telemetry.bad_protobuf", sentence) from None
-    for of_resource in request.resource_spans:
-        resource = _attributes(of_resource.resource.attributes)
-        for of_scope in of_resource.scope_spans:
-            scope = of_scope.scope.name
-            for span in of_scope.spans:
-                yield Told(
-                    span.trace_id,
-                    span.span_id,
-                    span.parent_span_id,
-                    span.name,
-                    span.start_time_unix_nano,
-                    span.end_time_unix_nano,
-                    span.status.code,
-                    span.status.message,
-                    _attributes(span.attributes),
-                    [Event(one.name, one.time_unix_nano, _attributes(one.attributes)) for one in span.events],
-                    [Link(one.trace_id.hex(), one.span_id.hex()) for one in span.links],
-                    span.dropped_attributes_count,
-                    resource,
-                    scope,
-                )
+        raise _bad_protobuf() from None
 
 
-def _attributes(pairs: Any) -> Attributes:
-    found = {}
-    for pair in pairs:
-        value = pair.value
-        # nearly all are texts, and only an empty one needs to be asked what it is
-        found[pair.key] = value.string_value or _value(value, value.WhichOneof("value"), MAX_DEPTH)
-    return found
+def read_attributes(told: Iterable[bytes]) -> Iterator[tuple[bytes, str, Any]]:
+    """Each of them with the name and the plain value that it is."""
+    read = KeyValue.FromString
+    try:
+        for one in told:
+            pair = read(one)
+            value = pair.value
+            # nearly all are texts, and only an empty one needs to be asked what it is
+            yield one, pair.key, value.string_value or value_of(value)
+    except DecodeError:
+        raise _bad_protobuf() from None
 
 
-def _value(value: Any, kind: str | None, depth: int) -> Any:
+def value_of(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """An AnyValue as a plain value that JSON has a word for."""
+    kind = value.WhichOneof("value")
+    if kind == "int_value":
+        return value.int_value
     if kind is None:
         return None
     if kind == "array_value":
         values = value.array_value.values if depth else ()
-        return [_value(each, each.WhichOneof("value"), depth - 1) for each in values]
+        return [value_of(each, depth - 1) for each in values]
     if kind == "kvlist_value":
         pairs = value.kvlist_value.values if depth else ()
-        return {pair.key: _value(pair.value, pair.value.WhichOneof("value"), depth - 1) for pair in pairs}
+        return {pair.key: value_of(pair.value, depth - 1) for pair in pairs}
     if kind == "bytes_value":
         return value.bytes_value.hex()
     return _finite(getattr(value, kind))
@@ -147,68 +131,78 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _bad_protobuf() -> BadRequest:
+    sentence = "The body is no ExportTraceServiceRequest in protobuf, or a text in it is not UTF-8."
+    return BadRequest("telemetry.bad_protobuf", sentence)
+
+
 # --- JSON
 
 
-def _json(body: bytes) -> Iterator[Told]:
+def _from_json(body: bytes) -> bytes:
+    request = ExportTraceServiceRequest()
     try:
-        request = json.loads(body)
-        for of_resource in request.get("resourceSpans") or ():
-            resource = _json_attributes(of_resource.get("resource") or {})
-            for of_scope in of_resource.get("scopeSpans") or ():
-                scope = str((of_scope.get("scope") or {}).get("name") or "")
-                for span in of_scope.get("spans") or ():
-                    yield _json_span(span, resource, scope)
+        for told_by_resource in json.loads(body).get("resourceSpans") or ():
+            of_resource = request.resource_spans.add()
+            _add_attributes(of_resource.resource.attributes, told_by_resource.get("resource") or {})
+            for told_in_scope in told_by_resource.get("scopeSpans") or ():
+                of_scope = of_resource.scope_spans.add()
+                of_scope.scope.name = _text((told_in_scope.get("scope") or {}).get("name") or "")
+                for told in told_in_scope.get("spans") or ():
+                    _fill_span(of_scope.spans.add(), told)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         sentence = "The body is no ExportTraceServiceRequest in OTLP's JSON: ids are hexadecimal, names lowerCamelCase."
         raise BadRequest("telemetry.bad_json", sentence) from None
+    return bytes(request.SerializeToString())
 
 
-def _json_span(span: dict[str, Any], resource: Attributes, scope: str) -> Told:
-    status = span.get("status") or {}
-    return Told(
-        bytes.fromhex(span["traceId"]),
-        bytes.fromhex(span["spanId"]),
-        bytes.fromhex(span.get("parentSpanId") or ""),
-        _text(span.get("name", "")),
-        int(span.get("startTimeUnixNano") or 0),
-        int(span.get("endTimeUnixNano") or 0),
-        int(status.get("code") or 0),
-        _text(status.get("message") or ""),
-        _json_attributes(span),
-        [
-            Event(_text(one.get("name", "")), int(one.get("timeUnixNano") or 0), _json_attributes(one))
-            for one in span.get("events") or ()
-        ],
-        [Link(str(one.get("traceId", "")), str(one.get("spanId", ""))) for one in span.get("links") or ()],
-        int(span.get("droppedAttributesCount") or 0),
-        resource,
-        scope,
-    )
+def _fill_span(span: Any, told: dict[str, Any]) -> None:
+    status = told.get("status") or {}
+    span.trace_id = bytes.fromhex(told["traceId"])
+    span.span_id = bytes.fromhex(told["spanId"])
+    span.parent_span_id = bytes.fromhex(told.get("parentSpanId") or "")
+    span.name = _text(told.get("name", ""))
+    span.start_time_unix_nano = int(told.get("startTimeUnixNano") or 0)
+    span.end_time_unix_nano = int(told.get("endTimeUnixNano") or 0)
+    span.status.code = int(status.get("code") or 0)
+    span.status.message = _text(status.get("message") or "")
+    span.dropped_attributes_count = int(told.get("droppedAttributesCount") or 0)
+    _add_attributes(span.attributes, told)
+    for one in told.get("events") or ():
+        event = span.events.add(name=_text(one.get("name", "")), time_unix_nano=int(one.get("timeUnixNano") or 0))
+        _add_attributes(event.attributes, one)
+    for one in told.get("links") or ():
+        span.links.add(trace_id=bytes.fromhex(one.get("traceId", "")), span_id=bytes.fromhex(one.get("spanId", "")))
 
 
-def _json_attributes(holder: dict[str, Any]) -> Attributes:
-    return {_text(pair["key"]): _json_value(pair.get("value") or {}) for pair in holder.get("attributes") or ()}
+def _add_attributes(pairs: Any, holder: dict[str, Any]) -> None:
+    for pair in holder.get("attributes") or ():
+        _fill(pairs.add(key=_text(pair["key"])).value, pair.get("value") or {})
 
 
-def _json_value(value: dict[str, Any], depth: int = MAX_DEPTH) -> Any:
-    for kind, told in value.items():
+def _fill(value: AnyValue, told: dict[str, Any], depth: int = MAX_DEPTH) -> None:
+    for kind, given in told.items():
         if kind == "intValue":
-            return int(told)
-        if kind == "doubleValue":
-            return _finite(float(told))
-        if kind == "arrayValue":
-            return [_json_value(each, depth - 1) for each in (told.get("values") or () if depth else ())]
-        if kind == "kvlistValue":
-            pairs = told.get("values") or () if depth else ()
-            return {_text(pair["key"]): _json_value(pair.get("value") or {}, depth - 1) for pair in pairs}
-        if kind == "boolValue":
-            return bool(told)
-        return _text(told)
-    return None
+            value.int_value = int(given)
+        elif kind == "doubleValue":
+            value.double_value = float(given)
+        elif kind == "boolValue":
+            value.bool_value = bool(given)
+        elif kind == "arrayValue":
+            value.array_value.SetInParent()
+            for each in given.get("values") or () if depth else ():
+                _fill(value.array_value.values.add(), each, depth - 1)
+        elif kind == "kvlistValue":
+            value.kvlist_value.SetInParent()
+            for pair in given.get("values") or () if depth else ():
+                _fill(value.kvlist_value.values.add(key=_text(pair["key"])).value, pair.get("value") or {}, depth - 1)
+        else:
+            value.string_value = _text(given)
+        return
 
 
 def _text(value: Any) -> str:
+    """Half a character, which JSON can escape and UTF-8 has not, is a question mark."""
     if not isinstance(value, str):
         raise TypeError("no text")
-    return value
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()

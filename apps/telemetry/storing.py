@@ -5,8 +5,9 @@ key of a span says nothing of when it claims to have been, and the same span sen
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,24 +15,25 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 
 from apps.core import clock
 from apps.core.ids import uuid7
+from apps.core.tracing import number_of_span
 from apps.registry.models import Agent
-from apps.telemetry.models import ReportedKind, ReportedSpan, ToolReport, Trace
-from apps.telemetry.otlp import Told
+from apps.telemetry import copying, secrets
+from apps.telemetry.attributes import Attributes
+from apps.telemetry.models import ReportedSpan, ToolReport, Trace
+from apps.telemetry.otlp import request_in
 from apps.telemetry.partitions import make_partition
-from apps.telemetry.rows import Row, Unusable, row_of
+from apps.telemetry.rows import COLUMNS, Request, Row, Source, Unusable, row_of
 
 log = structlog.get_logger(__name__)
 
 # Each time somebody else has stored one of these spans between our look and our COPY.
 MOST_TRIES = 5
-_COPY_SPANS = "COPY {} ({}) FROM STDIN".format(ReportedSpan._meta.db_table, ", ".join(["trace", *Row._fields[1:]]))
-_COPY_TOOLS = f"COPY {ToolReport._meta.db_table} (trace, span_id, received_at) FROM STDIN"
+_SPANS, _TOOLS = ReportedSpan._meta.db_table, ToolReport._meta.db_table
+TOOL_COLUMNS = ("trace", "span_id", "received_at")
 _KNOWN = f"""
     SELECT span.trace, span.span_id FROM unnest(%s::uuid[], %s::bigint[]) AS asked (trace, span_id)
     JOIN {ReportedSpan._meta.db_table} span ON span.trace = asked.trace AND span.span_id = asked.span_id
 """  # noqa: S608  our own names
-
-_KIND, _RECEIVED = Row._fields.index("kind"), Row._fields.index("received_at")
 
 _NEW_TRACES = f"""
     INSERT INTO {Trace._meta.db_table} (process_id, environment, first_agent_id, first_seen_at, id, trace_id)
@@ -51,31 +53,36 @@ class Stored:
     message: str
 
 
-def store_spans(*, agent: Agent, told: Iterable[Told]) -> Stored:
-    """Keep what can be kept, in one transaction. Spans that are there already are left as they are."""
+def store_spans(*, agent: Agent, body: bytes) -> Stored:
+    """Keep what can be kept of a request in protobuf, in one transaction. Spans that are there already are left as they
+    are. Raises BadRequest, and then nothing is kept.
+    """
     received_at = clock.now()
-    rows, rejected = _rows(told, agent, received_at)
+    attributes = Attributes(may_hold_secrets=secrets.may_be_in(body))
+    rows, rejected = _rows(request_in(body), Request.of(agent.id, received_at, attributes))
     _ensure_partition(received_at)
-    return Stored(_store(agent, list(rows.values()), received_at), len(rejected), _words(rejected))
+    return Stored(_store(agent, rows, received_at), len(rejected), _words(rejected))
 
 
-def _rows(
-    told: Iterable[Told], agent: Agent, received_at: dt.datetime
-) -> tuple[dict[tuple[bytes, int], Row], list[str]]:
-    """The rows by trace and span, and for each span that is none of them, why."""
-    rows: dict[tuple[bytes, int], Row] = {}
+def _rows(told: Any, request: Request) -> tuple[list[Row], list[str]]:
+    """The rows of all spans, and for each span that is none of them, why."""
+    rows: dict[tuple[bytes, bytes], Row] = {}
     rejected = []
-    agent_id, moment, received_ns = str(agent.id), received_at.isoformat(), int(received_at.timestamp() * 10**9)
-    for one in told:
-        try:
-            row = row_of(one, agent_id=agent_id, received_at=moment, received_ns=received_ns)
-        except Unusable as error:
-            rejected.append(str(error))
-            continue
-        before = rows.setdefault((row.trace_id, row.span_id), row)
-        if before is not row and before != row:
-            rejected.append("a span was told twice, each time differently; the first counts")
-    return rows, rejected
+    for of_resource in told.resource_spans:
+        for of_scope in of_resource.scope_spans:
+            source = Source.of(of_resource.resource, of_scope.scope)
+            spans = [(span, span.attributes[:]) for span in of_scope.spans]
+            request.attributes.read(set().union(*(attributes for _, attributes in spans)))
+            for span, attributes in spans:
+                try:
+                    row = row_of(span, attributes, source, request)
+                except Unusable as error:
+                    rejected.append(str(error))
+                    continue
+                before = rows.setdefault((row.trace_id, row.span_id), row)
+                if before is not row and before != row:
+                    rejected.append("a span was told twice, each time differently; the first counts")
+    return list(rows.values()), rejected
 
 
 def _words(rejected: Sequence[str]) -> str:
@@ -100,21 +107,23 @@ def _store(agent: Agent, rows: list[Row], received_at: dt.datetime) -> int:
 def _copy(agent: Agent, rows: list[Row], received_at: dt.datetime) -> int:
     traces = {row.trace_id: UUID(bytes=row.trace_id) for row in rows}
     keys, old = _keys_of(agent, sorted(traces.values()), received_at)
-    known = _known([(keys[traces[row.trace_id]], row.span_id) for row in rows if traces[row.trace_id] in old])
-    told = {trace_id: str(keys[trace]) for trace_id, trace in traces.items()}
-    fresh = [
-        (told[row.trace_id], *row[1:])
-        for row in rows
-        if not known or (keys[traces[row.trace_id]], row.span_id) not in known
-    ]
-    tools = [(row[0], row[1], row[_RECEIVED]) for row in fresh if row[_KIND] == ReportedKind.TOOL]
+    key_of = {trace_id: keys[trace] for trace_id, trace in traces.items()}
+    known = _known([_key(row, key_of) for row in rows if traces[row.trace_id] in old])
+    fresh = [row for row in rows if _key(row, key_of) not in known] if known else rows
+    cells = {trace_id: copying.uuid(key.bytes) for trace_id, key in key_of.items()}
+    received = copying.moment(received_at)
+    spans = [(cells[row.trace_id], row.cells) for row in fresh]
+    tools = [(cells[row.trace_id], copying.bigint(row.span_id), received) for row in fresh if row.is_tool]
     with connection.cursor() as cursor:
-        for statement, lines in ((_COPY_SPANS, fresh), (_COPY_TOOLS, tools)):
+        for table, columns, lines in ((_SPANS, COLUMNS, spans), (_TOOLS, TOOL_COLUMNS, tools)):
             if lines:
-                with cursor.copy(statement) as copy:
-                    for line in lines:
-                        copy.write_row(line)
+                with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
+                    copy.write(copying.rows(lines, cell_count=len(columns)))
     return len(fresh)
+
+
+def _key(row: Row, key_of: Mapping[bytes, UUID]) -> Key:
+    return key_of[row.trace_id], number_of_span(row.span_id)
 
 
 def _keys_of(agent: Agent, trace_ids: list[UUID], received_at: dt.datetime) -> tuple[dict[UUID, UUID], set[UUID]]:

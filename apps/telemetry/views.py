@@ -4,6 +4,7 @@ done to it is done here.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from threading import BoundedSemaphore
 
 import structlog
@@ -20,7 +21,7 @@ from apps.core.rest import NO_DATABASE
 from apps.registry.models import Agent
 from apps.registry.requests import agent_of, agents_only
 from apps.telemetry import answers
-from apps.telemetry.otlp import JSON, PROTOBUF, UnsupportedMedia, inflated, told_in, too_large
+from apps.telemetry.otlp import JSON, PROTOBUF, UnsupportedMedia, inflated, protobuf_of, too_large
 from apps.telemetry.storing import Stored, store_spans
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,13 @@ _slots = BoundedSemaphore(settings.TELEMETRY_SLOTS)
 @require_POST
 def traces(request: HttpRequest) -> HttpResponse:
     """Spans in protobuf or JSON. 200 says that they are committed; every other answer, that nothing of them is."""
+    try:
+        return _answer(request)
+    finally:
+        _let_go(request)
+
+
+def _answer(request: HttpRequest) -> HttpResponse:
     content_type = request.headers.get("Content-Type", "").split(";")[0].strip().lower()
     try:
         agent = _agent(request)
@@ -69,7 +77,7 @@ def _agent(request: HttpRequest) -> Agent:
 
 def _take(request: HttpRequest, agent: Agent, content_type: str) -> Stored:
     body = inflated(_body(request), request.headers.get("Content-Encoding", "").strip().lower(), most=MOST_BYTES)
-    return store_spans(agent=agent, told=told_in(body, content_type))
+    return store_spans(agent=agent, body=protobuf_of(body, content_type))
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -96,6 +104,15 @@ def _read_to_the_end(request: HttpRequest) -> None:
     with suppress(OSError):
         while left > 0 and (block := request.read(min(BLOCK_BYTES, left))):
             left -= len(block)
+
+
+def _let_go(request: HttpRequest) -> None:
+    """Of the body. The request stands in a circle with what middleware hung onto it, which the collector finds after
+    hundreds of requests: so many bodies would have gathered by then.
+    """
+    nothing = BytesIO()
+    request.META["wsgi.input"] = nothing
+    request._stream = nothing
 
 
 @contextmanager

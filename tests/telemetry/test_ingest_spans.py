@@ -4,12 +4,14 @@ import datetime as dt
 import gzip
 import io
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from apps.core import clock
@@ -321,7 +323,37 @@ def test_a_span_that_is_its_own_parent_is_a_root(writer: Robot) -> None:
     assert (kept.parent_span_id, kept.marks & Mark.OWN_PARENT) == (None, Mark.OWN_PARENT)
 
 
+def test_spans_that_are_each_others_parents_are_kept_as_they_were_told(writer: Robot) -> None:
+    """The circle is opened where they are read."""
+    trace = "bc" * 16
+    one, two = (
+        span(name, trace=trace, span_id=own, parent=other)
+        for name, own, other in (("one", "aa" * 8, "bb" * 8), ("two", "bb" * 8, "aa" * 8))
+    )
+    tell(writer, one, two)
+    first, second = stored(trace)
+    assert (first.parent_span_id, second.parent_span_id) == (second.span_id, first.span_id)
+
+
 # --- pressure and partitions
+
+
+class Body(io.BytesIO):
+    """Of which one can see whether it is gone."""
+
+
+def test_a_request_that_is_answered_holds_its_body_no_longer(writer: Robot) -> None:
+    """It stands in a circle with what middleware hung onto it, and the collector comes late."""
+    content = protobuf(span())
+    body = Body(content)
+    request = RequestFactory().post(
+        "/v1/traces", content_type=PROTOBUF, headers={"Authorization": f"Bearer {writer.token}"}
+    )
+    request = WSGIRequest({**request.META, "CONTENT_LENGTH": str(len(content)), "wsgi.input": body})
+    is_there = weakref.ref(body)
+    del body
+    assert views.traces(request).status_code == 200
+    assert is_there() is None
 
 
 def test_under_pressure_it_says_when_to_come_again(writer: Robot, monkeypatch: pytest.MonkeyPatch) -> None:

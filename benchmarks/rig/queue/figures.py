@@ -45,40 +45,40 @@ class Times:
 
 def figures() -> dict[str, Times]:
     """By name, over what is in the database now."""
-    dana, root = _browser(APPROVER), _browser(ADMINISTRATOR)
+    dana, root = browser(APPROVER), browser(ADMINISTRATOR)
     actor = actor_for(User.objects.get(username=APPROVER), via="session")
     found = {
-        "list, waiting for me": _times(lambda: _get(dana, "/inbox/?view=mine")),
-        f"list, page {DEEP_PAGES}": _times(partial(_get, dana, _deep(dana))),
-        "list, high risk in EUR": _times(lambda: _get(dana, "/inbox/?view=mine&risk=high&currency=EUR")),
-        "list, everything": _times(lambda: _get(dana, "/inbox/?view=all")),
-        "poll, nothing new": _times(_poll(dana)),
-        "API, waiting for me": _times(lambda: _get(dana, "/api/v1/approvals?view=mine")),
-        "Django admin, same rows": _times(lambda: _get(root, "/admin/approvals/approval/?state__exact=pending")),
-        "vote and next card": _times(_votes(dana)),
+        "list, waiting for me": times_of(lambda: get(dana, "/inbox/?view=mine")),
+        f"list, page {DEEP_PAGES}": times_of(partial(get, dana, _deep(dana))),
+        "list, high risk in EUR": times_of(lambda: get(dana, "/inbox/?view=mine&risk=high&currency=EUR")),
+        "list, everything": times_of(lambda: get(dana, "/inbox/?view=all")),
+        "poll, nothing new": times_of(_poll(dana)),
+        "API, waiting for me": times_of(lambda: get(dana, "/api/v1/approvals?view=mine")),
+        "Django admin, same rows": times_of(lambda: get(root, "/admin/approvals/approval/?state__exact=pending")),
+        "vote and next card": times_of(_votes(dana)),
     }
     if Approval.objects.filter(state="pending").count() > BULK * 10:
         found |= {
-            "select all matching": _times(lambda: _select_all(actor), rounds=3),
-            f"bulk vote of {BULK}": _times(_bulk_votes(actor), rounds=3),
+            "select all matching": times_of(lambda: _select_all(actor), rounds=3),
+            f"bulk vote of {BULK}": times_of(_bulk_votes(actor), rounds=3),
         }
     return found
 
 
-def _browser(username: str) -> Client:
+def browser(username: str) -> Client:
     client = Client()
     user = User.objects.get(username=username)
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
 
 
-def _get(client: Client, url: str, **headers: str) -> Any:
+def get(client: Client, url: str, **headers: str) -> Any:
     answer = client.get(url, headers=headers)
     assert answer.status_code in (200, 204), (url, answer.status_code)
     return answer
 
 
-def _times(act: Callable[[], object], rounds: int = ROUNDS) -> Times:
+def times_of(act: Callable[[], object], rounds: int = ROUNDS) -> Times:
     for _ in range(WARM_UP if rounds > WARM_UP else 1):
         act()
     seconds = []
@@ -94,7 +94,7 @@ def _deep(client: Client) -> str:
     cursor = None
     for _ in range(DEEP_PAGES - 1):
         url = "/api/v1/approvals?view=mine" + (f"&cursor={cursor}" if cursor else "")
-        cursor = _get(client, url).json()["next"] or cursor
+        cursor = get(client, url).json()["next"] or cursor
     return "/inbox/?view=mine" + (f"&after={cursor}" if cursor else "")
 
 
@@ -102,7 +102,7 @@ def _poll(client: Client) -> Callable[[], object]:
     """As the page polls: with the version of what it shows."""
     actor = actor_for(User.objects.get(username=APPROVER), via="session")
     version = queue_for(actor, QueueFilter(view="mine")).version
-    return lambda: _get(client, f"/inbox/?view=mine&version={version}", **{"HX-Request": "true"})
+    return lambda: get(client, f"/inbox/?view=mine&version={version}", **{"HX-Request": "true"})
 
 
 def _votes(client: Client) -> Callable[[], object]:
