@@ -34,6 +34,7 @@ from apps.runs.forms import ExtendForm
 from apps.runs.listing import counted, export, rows_of
 from apps.runs.models import Run, RunState, SpanKind, SpanOrigin, SpanStatus
 from apps.runs.queries import run_for, span_for, version_of
+from apps.runs.sections import sections_of
 from apps.runs.sheet import sheet_of
 from apps.runs.spent import split_of
 from apps.runs.steps import Place, row_of
@@ -202,6 +203,7 @@ def _shown(request: HttpRequest, found: Run, version: str) -> dict[str, Any]:
         "parts": split_of(found, halts, now=now),
         "duration": (found.ended_at or now) - found.started_at,
         "cost": above().costs([found.id]).get(found.id),
+        "sections": sections_of(actor_of(request), found),
     }
     if reading == STORY:
         return context | {"story": story_for(actor_of(request), found)}

@@ -18,6 +18,7 @@ from apps.accounts.models import Team
 from apps.approvals import services as approvals
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import Approval, BulkState, BulkVote, SecondLook
+from apps.artifacts.models import StateVersion
 from apps.breakers.models import Breaker
 from apps.budgets import services as budgets
 from apps.core import clock
@@ -33,6 +34,7 @@ from apps.registry.models import Connector, ConnectorEndpoint, Process
 from apps.replays import services as replays
 from apps.runs.models import Span
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
+from tests.artifacts.keeping import save, send_file
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.gateway.undoing import BY_TICKET, run_of, undone_by
@@ -56,6 +58,7 @@ class Scene:
     @cached_property
     def waiting(self) -> tuple[ToolCall, Approval]:
         run = self.writer.api().post("/api/v1/runs", {"title": "Dispute INV-1042"}, format="json").json()
+        save(self.writer, run["id"], {"step": "waiting"}, data_class="personal")
         return parked(self.writer, run_id=run["id"])
 
     @property
@@ -73,6 +76,10 @@ class Scene:
     @property
     def approval(self) -> UUID:
         return self.waiting[1].id
+
+    @cached_property
+    def artifact(self) -> str:
+        return str(send_file(self.writer, str(self.run), data_class="personal").json()["id"])
 
     @cached_property
     def unknown(self) -> UUID:
@@ -358,6 +365,12 @@ class Scene:
     def path_of(self, row: Row) -> str:
         return row.path.format_map({name: getattr(self, name) for name in BRACES.findall(row.path)})
 
+    def headers_of(self, row: Row) -> dict[str, str]:
+        """Of the state of the run, its first version was read."""
+        if str(row) != SAVE_STATE:
+            return {}
+        return {"HTTP_IF_MATCH": StateVersion.objects.get(run=self.run).etag}
+
     def body_of(self, row: Row) -> dict[str, Any]:
         body = BODIES.get(f"{row.method} {row.path}", {})
         return body(self) if callable(body) else body
@@ -377,6 +390,7 @@ class Scene:
         return self.send(row, self.client_of(role, checks_csrf=checks_csrf))
 
     def send(self, row: Row, client: Client) -> Any:
+        client.defaults |= self.headers_of(row)
         return send(client, row.method, self.path_of(row), self.body_of(row))
 
 
@@ -518,6 +532,7 @@ def _delegation(scene: Scene) -> dict[str, str]:
     return {"receiver": "felix", "starts_at": clock.now().isoformat(), "ends_at": until.isoformat()}
 
 
+SAVE_STATE = "PUT /api/v1/runs/{run}/state"
 LIMIT: dict[str, Any] = {"team": "finance-approvers", "currency": "USD", "limit_minor": 500_000, "reason": "The board"}
 RULES = {
     "work_days": "0",
@@ -530,6 +545,12 @@ RULES = {
 CHANNEL = {"kind": "slack", "address": "https://hooks.slack.com/services/T0/B0/X0", "allows": "link"}
 
 BODIES: dict[str, Any] = {
+    SAVE_STATE: {"step": "done"},
+    "POST /runs/{run}/state/reveal/": {"reason": "Complaint 17"},
+    "POST /api/v1/runs/{run}/state/reveal": {"reason": "Complaint 17"},
+    "POST /runs/{run}/artifacts/{artifact}/reveal/": {"reason": "Complaint 17"},
+    "POST /api/v1/runs/{run}/artifacts/{artifact}/reveal": {"reason": "Complaint 17"},
+    "POST /api/v1/runs/{run}/artifacts?name=new.json": {"prices": [1, 2]},
     "POST /calls/{marked_call}/reveal/": {"reason": "Complaint 17"},
     "POST /api/v1/tool-calls/{marked_call}/reveal": {"reason": "Complaint 17"},
     "POST /api/v1/data-class-rules": {"data_class": "iban", "roles": ["owner"], "process": "order-to-cash"},

@@ -2,7 +2,7 @@
 
 `in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in
 the API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are
-the writer's and wait for finance, `step` is that run's first; `asked` is a call of the writer that Felix wants changed,
+the writer's and wait for finance, `step` is that run's first, whose state and `artifact` are personal; `asked` is a call of the writer that Felix wants changed,
 the customer of `marked_call` is personal, and `data_class_rule` is of its process. `halt`, `budget` and
 `rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its process and so is
 `lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold` holds a run of
@@ -73,6 +73,12 @@ POST   /runs/{timed_run}/extend/                    in   403   403   403   403  
 GET    /runs/{done_run}/unwind/                     in   200   200   200   200   200   200   404      in    in      in
 POST   /runs/{done_run}/unwind/                     in   403   403   302   403   302   403   404      in    in      in
 POST   /runs/{done_run}/unwind/{done_call}/         in   403   403   302   403   302   403   404      in    in      in
+GET    /runs/{run}/state/                           in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/state/reveal/                    in   403   403   403   200   200   403   404      in    in      in
+POST   /runs/{run}/state/reveal/                    in   403   403   403   200   409   403   404      in    in      in
+GET    /runs/{run}/artifacts/{artifact}/            in   403   403   200   403   200   403   404      in    in      in
+GET    /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   200   403   404      in    in      in
+POST   /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   409   403   404      in    in      in
 GET    /unknown/                                    in   200   200   200   200   200   200   200      in    in      in
 GET    /unknown/{unknown}/                          in   200   200   200   200   200   200   404      in    in      in
 POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
@@ -202,6 +208,16 @@ POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403  
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403
+GET    /api/v1/runs/{run}/state                    401   200   200   200   200   200   200   404     200   404     200
+PUT    /api/v1/runs/{run}/state                    401   403   403   403   403   403   403   403     200   404     403
+POST   /api/v1/runs/{run}/state/reveal             401   403   403   403   200   409   403   404     403   403     403
+GET    /api/v1/runs/{run}/state/versions           401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/state/versions/1         401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/artifacts                401   200   200   200   200   200   200   404     200   404     200
+POST   /api/v1/runs/{run}/artifacts?name=new.json  401   403   403   403   403   403   403   403     201   404     403
+GET    /api/v1/runs/{run}/artifacts/{artifact}     401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/artifacts/{artifact}/content 401 403   403   200   403   200   403   404     200   404     403
+POST   /api/v1/runs/{run}/artifacts/{artifact}/reveal  401 403   403   403   200   409   403   404     403   403     403
 GET    /api/v1/runs/{run}/story                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}                          401   200   200   200   200   200   200   404     200   404     200
 PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   404     200   404     403

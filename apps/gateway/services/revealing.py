@@ -67,15 +67,21 @@ def reveal_payload(*, actor: Actor, call_id: UUID, reason: str) -> Revealed:
     classes = may_be_revealed(actor, call)
     if not classes:
         raise Conflict("reveal.nothing_masked", "Nothing of this call is masked for you.")
-    if not reason.strip() or len(reason) > MOST_REASON:
-        errors = [{"pointer": "/reason", "sentence": f"Say why you need to see it, in up to {MOST_REASON} characters."}]
-        raise Invalid("reveal.reason_needed", errors[0]["sentence"], errors=errors)
+    words = checked_reason(reason)
     with transaction.atomic():
         named = sorted(classes)
         data = {"classes": named, "version": call.version}
-        record_call(actor, "payload.revealed", call, outcome="revealed", reason=reason.strip(), data=data)
+        record_call(actor, "payload.revealed", call, outcome="revealed", reason=words, data=data)
         outbox.add(PayloadRevealed(tool_call_id=str(call.id), run_id=str(call.run_id), by=actor.key, classes=named))
     return _revealed(call, classes)
+
+
+def checked_reason(reason: str) -> str:
+    """Why somebody needs to see what is masked, as the log keeps it. Raises Invalid where they do not say."""
+    if not reason.strip() or len(reason) > MOST_REASON:
+        errors = [{"pointer": "/reason", "sentence": f"Say why you need to see it, in up to {MOST_REASON} characters."}]
+        raise Invalid("reveal.reason_needed", errors[0]["sentence"], errors=errors)
+    return reason.strip()
 
 
 def revealable_call(actor: Actor, call_id: UUID) -> ToolCall:
