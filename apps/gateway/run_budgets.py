@@ -66,5 +66,10 @@ def _standing(run: Run, budget: Budget, counter: BudgetPeriod | None) -> Standin
 def _time(run: Run) -> RunTime | None:
     if run.deadline_at is None or run.is_implicit:
         return None
-    until = run.ended_at or clock.now()
-    return RunTime(min(until, run.deadline_at) - run.started_at, run.deadline_at - run.started_at)
+    until = min(run.ended_at or clock.now(), run.deadline_at)
+    return RunTime(_seconds(until - run.started_at), _seconds(run.deadline_at - run.started_at))
+
+
+def _seconds(length: dt.timedelta) -> dt.timedelta:
+    """Whole ones: a run begins by the database's clock and ends by a node's."""
+    return dt.timedelta(seconds=max(0, round(length.total_seconds())))

@@ -1,19 +1,19 @@
 """Role × URL × method → status, for every URL the resolver knows (I13). Change it with the URLs, in the same commit.
 
-`in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in
-the API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are
-the writer's and wait for finance, `step` is that run's first, whose state and `artifact` are personal; `asked` is a call of the writer that Felix wants changed,
-the customer of `marked_call` is personal, and `data_class_rule` is of its process. `halt`, `budget` and
-`rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its process and so is
-`lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold` holds a run of
-it. `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one that Felix
-wants changed and `consented` one that he approved, `held` one that Dana approved just now. `token` is Dana's, and so
-are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
-line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
-Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
-`policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody reviewed
-`policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception` is for
-another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer.
+`in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in the
+API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are the
+writer's and wait for finance, `step` is that run's first, whose state and `artifact` are personal; `asked` is a call of
+the writer that Felix wants changed, the customer of `marked_call` is personal, and `data_class_rule` is of its process.
+`halt`, `budget` and `rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its
+process and so is `lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold`
+holds a run of it. `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one
+that Felix wants changed and `consented` one that he approved, `held` one that Dana approved just now. `token` is
+Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the
+writer's, `limit` a line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation`
+is from Dana to Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the
+process, `policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody
+reviewed `policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception`
+is for another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer.
 """
 
 from dataclasses import dataclass

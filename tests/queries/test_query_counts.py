@@ -88,7 +88,12 @@ def _who_may(row: Row) -> str:
 
 
 def _ask_row(scene: Scene, *, row: Row) -> Ask:
-    return _ask(scene, ask=(row.method, scene.path_of(row), scene.body_of(row)), role=_who_may(row), headers=None if not row.is_act else scene.headers_of(row))
+    return _ask(
+        scene,
+        ask=(row.method, scene.path_of(row), scene.body_of(row)),
+        role=_who_may(row),
+        headers=None if not row.is_act else scene.headers_of(row),
+    )
 
 
 def _ask(
