@@ -135,6 +135,7 @@ STEPS: dict[str, Step] = {
     "halt": Step("bad", "octagon"),
     "compensation": Step("human", "undo-2"),
     "event": Step("", "radio"),
+    "erasure": Step("", "eraser"),
 }
 
 
