@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 from apps.artifacts import files
 from apps.artifacts.models import Artifact, StateVersion
 from apps.audit.models import AuditEntry
+from apps.core import clock
 from apps.gateway.models import Decision, ToolCall
 from apps.registry.models import Tool
 from apps.retention import services
@@ -20,7 +22,7 @@ from apps.retention.services import purging
 from apps.runs.models import Run, Span
 from apps.telemetry.models import ReportedSpan
 from apps.vault.models import Payload
-from tests.conftest import Robot, actor, at_once, parked
+from tests.conftest import Robot, actor, at_once, parked, settle_news
 from tests.gateway.unknowns import make_unknown
 from tests.retention.building import TESTS, full_run, make_rule
 from tests.telemetry.exporting import tell, tool_span
@@ -199,8 +201,6 @@ def test_approvals_of_the_calls_lose_their_cards_and_comments(
     assert api("dana").post(f"/api/v1/approvals/{approval.id}/votes", body, format="json").status_code == 201
     make_rule("calls", 1)
     time_passes(days=3)
-    from tests.conftest import settle_news
-
     settle_news()
     Run.objects.filter(id=call.run_id).update(state="failed", ended_at=call.requested_at)
     services.purge_due()
@@ -233,10 +233,6 @@ def test_a_hold_over_the_run_or_its_process_keeps_all(writer: Robot, time_passes
 
 
 def test_a_hold_ends_with_its_time(writer: Robot, time_passes: Clock) -> None:
-    from datetime import timedelta
-
-    from apps.core import clock
-
     run = full_run(writer)
     make_rule("calls", 1)
     until = clock.now() + timedelta(days=10)
@@ -328,7 +324,7 @@ def test_a_rule_that_is_lengthened_or_ended_keeps_what_it_has_not_erased(writer:
 def test_what_agents_reported_loses_its_payload_and_keeps_the_rest(
     writer: Robot, api: Callable[[str], APIClient], time_passes: Clock
 ) -> None:
-    span = tool_span("erp.find", arguments="Acme GmbH")
+    span = tool_span("erp.find", attributes={"gen_ai.tool.call.arguments": "Acme GmbH"})
     tell(writer, span)
     assert ReportedSpan.objects.exclude(payload="").count() == 1
     make_rule("reported", 7, process="order-to-cash")
