@@ -26,6 +26,7 @@ class RuleForm(forms.Form):
         everywhere = [(MESH, _("All processes without a rule of their own"))] if is_mesh_wide else []
         field: Any = self.fields["process"]
         field.choices = [*everywhere, *((process.slug, process.name) for process in processes)]
+        self.is_for_somebody = bool(field.choices)
 
 
 class HoldForm(forms.Form):

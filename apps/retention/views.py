@@ -13,9 +13,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.requests import actor_of, person_of
-from apps.core.errors import Invalid, MeshError
+from apps.core.errors import Invalid, MeshError, NotAllowed
 from apps.core.paging import page_of
-from apps.registry.permissions import RETAIN
+from apps.registry.permissions import DOES, RETAIN
 from apps.registry.queries import holds_mesh_wide, processes_where
 from apps.retention import services
 from apps.retention.api import process_named
@@ -35,6 +35,8 @@ def retention(request: HttpRequest) -> HttpResponse:
 
 def _set_rule(request: HttpRequest) -> HttpResponse:
     actor, form = actor_of(request), _rule_form(request, request.POST)
+    if not form.is_for_somebody:
+        raise NotAllowed("permission.missing", f"You may not {DOES[RETAIN]} anywhere.")
     if form.is_valid():
         given = form.cleaned_data
         process = process_named(actor, given["process"]) if given["process"] else None
@@ -62,11 +64,10 @@ def _rule_form(request: HttpRequest, data: Any = None) -> RuleForm:
 
 def _page(request: HttpRequest, form: RuleForm, *, status: int) -> HttpResponse:
     actor = actor_of(request)
-    may: Any = form.fields["process"]
     context = {
         "rules": rules_visible_to(actor).order_by("content", "data_class", "process__name"),
         "page": page_of(holds_visible_to(actor), cursor=request.GET.get("after")),
-        "form": form if may.choices else None,
+        "form": form if form.is_for_somebody else None,
         "mine": {process.id for process in processes_where(actor, RETAIN)},
         "is_mesh_wide": holds_mesh_wide(actor, RETAIN),
     }

@@ -32,6 +32,7 @@ from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.models import Connector, ConnectorEndpoint, Process
 from apps.replays import services as replays
+from apps.retention import services as retention
 from apps.runs.models import Span
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
 from tests.artifacts.keeping import save, send_file
@@ -41,6 +42,7 @@ from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
 from tests.policies.reviewing import limit, raised, sent
 from tests.redaction.marking import mark
+from tests.retention.building import full_run, make_rule
 from tests.telemetry.ungoverned import make_ungoverned
 from tests.world import PASSWORD, POLICY
 
@@ -80,6 +82,20 @@ class Scene:
     @cached_property
     def artifact(self) -> str:
         return str(send_file(self.writer, str(self.run), data_class="personal").json()["id"])
+
+    @cached_property
+    def ended_run(self) -> UUID:
+        """It has ended, and holds something."""
+        return full_run(self.writer, "ended").id
+
+    @cached_property
+    def retention_rule(self) -> UUID:
+        return make_rule("calls", 90, process=self.process).id
+
+    @cached_property
+    def legal_hold(self) -> UUID:
+        run = full_run(self.writer, "on-hold")
+        return retention.place_legal_hold(actor=actor("chen"), process=run.process, run=run, reason="Case 4711").id
 
     @cached_property
     def unknown(self) -> UUID:
@@ -545,6 +561,14 @@ RULES = {
 CHANNEL = {"kind": "slack", "address": "https://hooks.slack.com/services/T0/B0/X0", "allows": "link"}
 
 BODIES: dict[str, Any] = {
+    "POST /retention/": {"content": "state", "process": "order-to-cash", "days": "90"},
+    "POST /retention/holds/": lambda scene: {"run_id": str(scene.ended_run), "reason": "Case 4711"},
+    "POST /retention/holds/{legal_hold}/lift/": LIFT,
+    "POST /runs/{ended_run}/erase/": LIFT,
+    "POST /api/v1/retention-rules": {"content": "state", "days": 90, "process": "order-to-cash"},
+    "POST /api/v1/legal-holds": lambda scene: {"run_id": str(scene.ended_run), "reason": "Case 4711"},
+    "POST /api/v1/legal-holds/{legal_hold}/lift": LIFT,
+    "POST /api/v1/runs/{ended_run}/erase": LIFT,
     SAVE_STATE: {"step": "done"},
     "POST /runs/{run}/state/reveal/": {"reason": "Complaint 17"},
     "POST /api/v1/runs/{run}/state/reveal": {"reason": "Complaint 17"},

@@ -13,7 +13,9 @@ writer's, `limit` a line of its table, `endpoint` that of its system in the sand
 is from Dana to Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the
 process, `policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody
 reviewed `policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception`
-is for another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer.
+is for another agent of it than the writer. `retention_rule` is of the process, `legal_hold` is on a run of the writer,
+and `ended_run` is one that says something still. `script` is Dana's personal token, `ungoverned` an action of the
+writer.
 """
 
 from dataclasses import dataclass
@@ -121,6 +123,12 @@ POST   /halts/rules/{rule}/retire/                  in   403   403   403   403  
 GET    /halts/drills/                               in   200   200   200   200   200   200   200      in    in      in
 POST   /halts/drills/                               in   403   403   302   403   302   403   404      in    in      in
 POST   /halts/drills/{drill}/cancel/                in   403   403   302   403   302   403   404      in    in      in
+GET    /retention/                                  in   200   200   200   200   200   200   200      in    in      in
+POST   /retention/                                  in   403   403   403   302   302   403   403      in    in      in
+POST   /retention/{retention_rule}/end/             in   403   403   403   302   302   403   404      in    in      in
+POST   /retention/holds/                            in   403   403   403   302   302   403   404      in    in      in
+POST   /retention/holds/{legal_hold}/lift/          in   403   403   403   302   302   403   404      in    in      in
+POST   /runs/{ended_run}/erase/                     in   403   403   403   302   302   403   404      in    in      in
 GET    /settings/                                   in   200   200   200   200   200   200   200      in    in      in
 GET    /settings/absence/                           in   200   200   200   200   200   200   200      in    in      in
 POST   /settings/absence/                           in   303   303   403   403   403   403   403      in    in      in
@@ -218,6 +226,13 @@ POST   /api/v1/runs/{run}/artifacts?name=new.json  401   403   403   403   403  
 GET    /api/v1/runs/{run}/artifacts/{artifact}     401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}/artifacts/{artifact}/content 401 403   403   200   403   200   403   404     200   404     403
 POST   /api/v1/runs/{run}/artifacts/{artifact}/reveal  401 403   403   403   200   409   403   404     403   403     403
+GET    /api/v1/retention-rules                     401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/retention-rules                     401   403   403   403   200   200   403   422     403   403     403
+DELETE /api/v1/retention-rules/{retention_rule}    401   403   403   403   204   204   403   404     403   403     403
+GET    /api/v1/legal-holds                         401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/legal-holds                         401   403   403   403   201   201   403   404     403   403     403
+POST   /api/v1/legal-holds/{legal_hold}/lift       401   403   403   403   200   200   403   404     403   403     403
+POST   /api/v1/runs/{ended_run}/erase              401   403   403   403   200   200   403   404     403   403     403
 GET    /api/v1/runs/{run}/story                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}                          401   200   200   200   200   200   200   404     200   404     200
 PATCH  /api/v1/runs/{run}                          401   403   403   403   403   403   403   404     200   404     403

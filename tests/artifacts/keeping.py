@@ -15,13 +15,13 @@ def open_run(robot: Robot, title: str = "Dispute INV-1042") -> str:
 
 def save(robot: Robot, run: str, document: Any, *, etag: str = "", data_class: str = "internal") -> Any:
     """PUT …/state; without an ETag as the first one."""
-    condition = {"HTTP_IF_MATCH": etag} if etag else {"HTTP_IF_NONE_MATCH": "*"}
+    condition: Any = {"HTTP_IF_MATCH": etag} if etag else {"HTTP_IF_NONE_MATCH": "*"}
     path = f"/api/v1/runs/{run}/state?data_class={data_class}"
     body = json.dumps(document)
     return robot.api().generic("PUT", path, body, content_type="application/json", **condition)
 
 
-def send_file(robot: Robot, run: str, content: bytes = b"Price list", *, name: str = "prices.txt", **more: Any) -> Any:
+def send_file(robot: Robot, run: str, content: Any = b"Price list", *, name: str = "prices.txt", **more: Any) -> Any:
     """POST …/artifacts with the file as the body."""
     query = f"name={name}&data_class={more.pop('data_class', 'internal')}"
     path = f"/api/v1/runs/{run}/artifacts?{query}"

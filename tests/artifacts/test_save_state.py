@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -80,7 +81,7 @@ def test_going_back_to_an_earlier_content_is_still_another_version(writer: Robot
 
 
 @pytest.mark.parametrize("condition", [{}, {"HTTP_IF_MATCH": "*"}, {"HTTP_IF_NONE_MATCH": '"1-abc"'}])
-def test_a_save_that_does_not_say_what_was_read_is_428(writer: Robot, run: str, condition: dict[str, str]) -> None:
+def test_a_save_that_does_not_say_what_was_read_is_428(writer: Robot, run: str, condition: dict[str, Any]) -> None:
     refused = writer.api().put(f"/api/v1/runs/{run}/state", FIRST, format="json", **condition)
 
     assert (refused.status_code, refused.json()["code"]) == (428, "state.precondition_required")
@@ -121,7 +122,8 @@ def test_no_body_is_no_state(writer: Robot, run: str) -> None:
 
 def test_any_json_is_a_state(writer: Robot, run: str) -> None:
     etag = ""
-    for document in (None, "text", 0, [], {"ü": "\u2028"}):
+    documents: list[Any] = [None, "text", 0, [], {"ü": "\u2028"}]
+    for document in documents:
         saved = save(writer, run, document, etag=etag)
         etag = saved["ETag"]
         assert writer.api().get(f"/api/v1/runs/{run}/state").content == same(document)
@@ -206,12 +208,12 @@ def test_of_many_who_save_at_once_one_gets_through_each_time(writer: Robot) -> N
     run = open_run(writer)
     etag = save(writer, run, {"count": 0})["ETag"]
     for _ in range(3):
-        saves = [partial(save, writer, run, {"count": n}, etag=etag) for n in range(6)]
+        saves: list[Callable[[], Any]] = [partial(save, writer, run, {"count": n}, etag=etag) for n in range(6)]
         answers = at_once(saves)
         [through] = [answer for answer in answers if answer.status_code == 200]
         assert [answer.status_code for answer in answers].count(412) == 5
         etag = through["ETag"]
-    assert [one.number for one in StateVersion.objects.filter(run=run)] == [1, 2, 3, 4]
+    assert [one.number for one in StateVersion.objects.filter(run=UUID(run))] == [1, 2, 3, 4]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -222,7 +224,7 @@ def test_a_save_and_the_end_of_the_run_come_one_after_the_other(writer: Robot) -
         saved, ended = at_once([partial(save, writer, run, FIRST), end])
         assert ended.status_code == 200
         assert saved.status_code in (201, 409)
-        assert StateVersion.objects.filter(run=run).count() == (saved.status_code == 201)
+        assert StateVersion.objects.filter(run=UUID(run)).count() == (saved.status_code == 201)
 
 
 def test_the_database_lets_nobody_change_a_version(writer: Robot, run: str) -> None:

@@ -177,8 +177,8 @@ def test_rules_are_set_by_who_answers_for_content(
     )
     assert "Workflow state" in page.content.decode()
     assert "7 days" in page.content.decode()
-    wrong = sign_in("chen").post("/retention/", {"content": "spans", "process": "order-to-cash", "days": "7"})
-    assert wrong.status_code == 422
+    not_there = sign_in("chen").post("/retention/", {"content": "spans", "process": "order-to-cash", "days": "7"})
+    assert not_there.status_code == 422
     assert api("priya").delete(f"/api/v1/retention-rules/{made.json()['id']}").status_code == 204
     codes = list(
         AuditEntry.objects.filter(code__startswith="retention.").order_by("seq").values_list("code", flat=True)

@@ -16,7 +16,7 @@ from apps.core import clock
 from apps.gateway.models import Decision, ToolCall
 from apps.registry.models import Tool
 from apps.retention import services
-from apps.retention.models import RetentionRule
+from apps.retention.models import Content, RetentionRule
 from apps.retention.queries import all_rules
 from apps.retention.services import purging
 from apps.runs.models import Run, Span
@@ -34,7 +34,7 @@ Clock = Callable[..., None]
 
 def documents_of(run: Run) -> list[Payload]:
     """Every document of the vault that belongs to a call of the run."""
-    ids = set()
+    ids: set[Any] = set()
     for call in ToolCall.objects.filter(run=run):
         ids |= {call.request_id, call.result_id, *call.decisions.values_list("input_id", flat=True)}
     return list(Payload.objects.filter(id__in=ids))
@@ -169,7 +169,7 @@ def test_what_was_erased_is_410(writer: Robot, api: Callable[[str], APIClient], 
 def test_which_rule_decides(rules: list[Any], classes: list[str], days: int | None, writer: Robot) -> None:
     for content, length, data_class, process in rules:
         make_rule(content, length, data_class=data_class, process=process)
-    found = all_rules().rule_for(writer.agent.process_id, purging.Content.CALLS, classes)
+    found = all_rules().rule_for(writer.agent.process_id, Content.CALLS, classes)
     assert (found.days if found else None) == days
 
 
@@ -206,7 +206,8 @@ def test_approvals_of_the_calls_lose_their_cards_and_comments(
     services.purge_due()
 
     vote = approval.votes.get()
-    assert Payload.objects.get(id=vote.comment_id).body is None
+    assert vote.comment is not None
+    assert Payload.objects.get(id=vote.comment.id).body is None
     assert Payload.objects.get(id=approval.card_id).body is None
     page = sign_in("dana").get(f"/inbox/{approval.id}/")
     assert page.status_code == 200
