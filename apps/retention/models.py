@@ -56,6 +56,11 @@ class RetentionRule(models.Model):
         of = f"{self.data_class} in " if self.data_class else ""
         return f"{of}{self.get_content_display().lower()}: {self.days} days"
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether there may be one for each class of data."""
+        return self.content not in WITHOUT_CLASS
+
 
 class LegalHold(models.Model):
     """Nothing of this run, or of this process, is erased while it is in force: by no rule and for nobody."""

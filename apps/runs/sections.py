@@ -27,5 +27,5 @@ def register(source: Source) -> None:
 
 
 def sections_of(actor: Actor, run: Run) -> list[Section]:
-    """In the order in which the apps are installed."""
-    return [section for source in _sources if (section := source(actor, run)) is not None]
+    """Those of the lower floors first: apps are installed from the top."""
+    return [section for source in reversed(_sources) if (section := source(actor, run)) is not None]

@@ -42,7 +42,8 @@ def test_everything_the_run_said_is_erased_and_told(writer: Robot, api: Callable
     assert entry.data["counts"] == {"calls": 1, "state": 2, "artifacts": 1}
     assert OutboxEvent.objects.filter(name="RunContentErased", subject=f"run:{run.id}").count() == 1
     story = api("omar").get(f"/api/v1/runs/{run.id}/story").json()["text"]
-    assert "Chen Wei had the arguments and results of 1 call erased. “Request 17 of the customer”." in story
+    words = "the arguments and results of 1 call, 2 versions of its state and 1 artifact"
+    assert f"Chen Wei had {words} erased. “Request 17 of the customer”." in story
     assert WHY["reason"] not in writer.api().get(f"/api/v1/runs/{run.id}/story").json()["text"]
     assert "180.00" in story
 

@@ -19,6 +19,7 @@ from apps.runs import erasures
 from apps.runs.models import Run
 from apps.runs.queries import run_for
 from apps.runs.telling import record
+from apps.runs.wording import enumerated
 from apps.telemetry.queries import traces_of
 
 
@@ -36,11 +37,9 @@ def erase_run(*, actor: Actor, run_id: UUID, reason: str) -> list[Erased]:
         erased = _erase(run)
         if not erased:
             raise Conflict("erasure.nothing", "Nothing of this run says anything any more.")
-        told = [
-            erasures.erasure_span(run, what=one.what, by=actor.name, why=words, at=clock.now(), is_rule=False)
-            for one in erased
-        ]
-        erasures.write(told)
+        what = enumerated([one.what for one in erased])
+        told = erasures.erasure_span(run, what=what, by=actor.name, why=words, at=clock.now(), is_rule=False)
+        erasures.write([told])
         counts = {one.content.value: one.count for one in erased}
         data = {"counts": counts, "documents": sum(one.documents for one in erased)}
         record(actor, "run.erased", run, reason=words, data=data)
