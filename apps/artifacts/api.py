@@ -6,7 +6,6 @@ from uuid import UUID
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,7 +19,7 @@ from apps.core.canonical import canonical_bytes
 from apps.core.clock import rfc3339
 from apps.core.errors import BadRequest
 from apps.core.paging import page_of, page_size
-from apps.gateway.services.revealing import MOST_REASON
+from apps.gateway.api_reveal import RevealSerializer
 from apps.registry.masking import PERSONAL
 from apps.registry.models import Agent
 from apps.registry.requests import agent_of
@@ -32,10 +31,6 @@ CONDITIONS = [
     OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="The ETag of the state that was read"),
     OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="`*` for the first state of a run"),
 ]
-
-
-class RevealSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=MOST_REASON)
 
 
 class RunState(APIView):

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, person_of
 from apps.artifacts import services
-from apps.artifacts.api import DATA_CLASS, RevealSerializer, visible_run
+from apps.artifacts.api import DATA_CLASS, visible_run
 from apps.artifacts.incoming import Readable, check_digest, received
 from apps.artifacts.models import Artifact
 from apps.artifacts.parsing import FileParser
@@ -26,6 +26,7 @@ from apps.artifacts.services.storing import check_artifact
 from apps.core.clock import rfc3339
 from apps.core.errors import BadRequest, Invalid
 from apps.core.paging import page_of, page_size
+from apps.gateway.api_reveal import RevealSerializer
 from apps.registry.masking import PERSONAL
 from apps.registry.requests import agent_of
 

@@ -240,3 +240,21 @@ def test_a_page_of_a_run_shows_its_state(writer: Robot, sign_in: Callable[[str],
     masked = sign_in("dana").get(f"/runs/{run}/").content.decode()
     assert "masked: personal" in masked
     assert "waiting" not in masked
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        ('{"step": ', "application/json", 400),
+        ('{"a": 1, "a": 2}', "application/json", 400),
+        ("NaN", "application/json", 400),
+        ("[" * 2000 + "]" * 2000, "application/json", 400),
+        ("{}", "text/plain", 415),
+    ],
+)
+def test_what_is_no_json_is_no_state(writer: Robot, run: str, body: str, content_type: str, status: int) -> None:
+    path, condition = f"/api/v1/runs/{run}/state", {"HTTP_IF_NONE_MATCH": "*"}
+    refused = writer.api().generic("PUT", path, body, content_type=content_type, **condition)  # type: ignore[arg-type]
+
+    assert refused.status_code == status
+    assert not StateVersion.objects.exists()

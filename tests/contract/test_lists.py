@@ -33,6 +33,8 @@ OF_PEOPLE = {
     "/api/v1/second-looks",
     "/api/v1/policies",
     "/api/v1/policy-replays",
+    "/api/v1/retention-rules",
+    "/api/v1/legal-holds",
 }
 # Two sets of policies decide in one process, one replay of a set runs at a time, and nobody has said what models cost.
 FEW = {"/api/v1/policies", "/api/v1/policy-replays", "/api/v1/model-prices"}
