@@ -11,12 +11,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, person_of
-from apps.core.actor import Actor
 from apps.core.clock import rfc3339
 from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
-from apps.registry.models import Process
-from apps.registry.queries import processes_visible_to
+from apps.registry.queries import process_named
 from apps.retention import services
 from apps.retention.models import Content, LegalHold, RetentionRule
 from apps.retention.queries import holds_visible_to, in_force, rules_visible_to
@@ -145,15 +143,6 @@ class RunErase(APIView):
         erased = services.erase_run(actor=actor_of(request), run_id=run_id, **body.validated_data)
         counts = {one.content.value: one.count for one in erased}
         return Response({"run_id": str(run_id), "erased": counts})
-
-
-def process_named(actor: Actor, slug: str) -> Process:
-    """Raises Invalid for one that this person does not see."""
-    process = processes_visible_to(actor).filter(slug=slug).first()
-    if process is None:
-        errors = [{"pointer": "/process", "sentence": "There is no such process."}]
-        raise Invalid("process.unknown", "There is no such process.", errors=errors)
-    return process
 
 
 def rule_resource(rule: RetentionRule) -> dict[str, Any]:

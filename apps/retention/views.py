@@ -16,9 +16,8 @@ from apps.accounts.requests import actor_of, person_of
 from apps.core.errors import Invalid, MeshError, NotAllowed
 from apps.core.paging import page_of
 from apps.registry.permissions import DOES, RETAIN
-from apps.registry.queries import holds_mesh_wide, processes_where
+from apps.registry.queries import holds_mesh_wide, process_named, processes_where
 from apps.retention import services
-from apps.retention.api import process_named
 from apps.retention.forms import HoldForm, ReasonForm, RuleForm
 from apps.retention.queries import holds_visible_to, rules_visible_to
 from apps.runs.queries import run_for

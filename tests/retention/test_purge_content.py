@@ -13,7 +13,7 @@ from apps.artifacts import files
 from apps.artifacts.models import Artifact, StateVersion
 from apps.audit.models import AuditEntry
 from apps.core import clock
-from apps.gateway.models import Decision, ToolCall
+from apps.gateway.models import Decision, ToolCall, Unwind
 from apps.registry.models import Tool
 from apps.retention import services
 from apps.retention.models import Content, RetentionRule
@@ -191,6 +191,20 @@ def test_what_somebody_has_to_find_out_about_is_kept(writer: Robot, time_passes:
 
     assert services.purge_due() == 0
     assert all(document.body for document in documents_of(unknown.run))
+
+
+def test_what_is_being_undone_is_kept_until_it_is(writer: Robot, time_passes: Clock) -> None:
+    run, own = full_run(writer), full_run(writer, "k-2")
+    now = clock.now()
+    under_way = Unwind.objects.create(run=run, own_run=own, started_by="tests", started_at=now, looked_at=now)
+    make_rule("calls", 1)
+    time_passes(days=2)
+    services.purge_due()
+    assert all(document.body for document in documents_of(run))
+
+    Unwind.objects.filter(id=under_way.id).update(state="done", ended_at=now)
+    services.purge_due()
+    assert not any(document.body for document in documents_of(run))
 
 
 def test_approvals_of_the_calls_lose_their_cards_and_comments(

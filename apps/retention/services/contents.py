@@ -13,7 +13,7 @@ from apps.approvals.models import Approval, SecondLook, Vote
 from apps.artifacts.models import Artifact, StateVersion
 from apps.core import clock
 from apps.gateway.consent import SUBJECT_TYPE
-from apps.gateway.models import OPEN_STATES, CallState, CallVersion, Decision, Resolution, ToolCall
+from apps.gateway.models import OPEN_STATES, CallState, CallVersion, Decision, Resolution, ToolCall, UnwindState
 from apps.retention.models import Content, PurgedTrace
 from apps.telemetry.models import ReportedSpan
 from apps.vault import services as vault
@@ -52,8 +52,9 @@ def words_of(content: Content, count: int) -> str:
 
 
 def calls_to_erase() -> QuerySet[ToolCall]:
-    """Those that are settled and still say something."""
-    return ToolCall.objects.filter(request__erased_at=None).exclude(state__in=UNSETTLED).order_by()
+    """Those that are settled, of runs that nobody is undoing, and still say something."""
+    calls = ToolCall.objects.filter(request__erased_at=None).exclude(state__in=UNSETTLED)
+    return calls.exclude(run__unwinds__state=UnwindState.RUNNING).order_by()
 
 
 def states_to_erase() -> QuerySet[StateVersion]:
