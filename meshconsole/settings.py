@@ -2,6 +2,7 @@
 guess.
 """
 
+import json
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -36,7 +37,9 @@ INSTALLED_APPS = [
     "apps.notifications",
     "apps.external",
     "apps.replays",
+    "apps.retention",
     "apps.telemetry",
+    "apps.artifacts",
     "apps.gateway",
     "apps.breakers",
     "apps.policies",
@@ -180,6 +183,13 @@ TELEMETRY_MOST_BYTES = 16 * 1024 * 1024
 TELEMETRY_SLOTS = env.number("TELEMETRY_SLOTS", 2)
 LARGE_BODIES = {"/v1/traces": TELEMETRY_MOST_BYTES}
 
+# What agents keep with a run: a document of so many bytes, and files of so many each.
+RUN_STATE_MAX_BYTES = env.number("RUN_STATE_MAX_BYTES", 256 * 1024)
+ARTIFACT_MAX_BYTES = env.number("ARTIFACT_MAX_BYTES", 32 * 1024 * 1024)
+# A form has boundaries and names around the file.
+ARTIFACT_BODY_BYTES = ARTIFACT_MAX_BYTES + 64 * 1024
+ARTIFACT_PATH = r"/api/v1/runs/[0-9a-f-]{36}/artifacts"
+
 # --- language, time, files
 # ----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -190,8 +200,16 @@ TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Any storage of Django's takes artifacts: by default files of a directory that all web and worker nodes share.
+ARTIFACTS_BACKEND = env.text("ARTIFACTS_BACKEND", "django.core.files.storage.FileSystemStorage")
+ARTIFACTS_OPTIONS = json.loads(env.text("ARTIFACTS_OPTIONS", "null")) or {
+    "location": env.text("ARTIFACTS_DIR", str(BASE_DIR / ".home" / "artifacts")),
+    "file_permissions_mode": 0o600,
+    "directory_permissions_mode": 0o700,
+}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "artifacts": {"BACKEND": ARTIFACTS_BACKEND, "OPTIONS": ARTIFACTS_OPTIONS},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
@@ -254,6 +272,8 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": _job("core.tasks.beat_heart", 5),
     "find-ungoverned-actions": _job("telemetry.tasks.find_ungoverned_actions", 10),
     "make-partitions": _job("telemetry.tasks.make_partitions", 3600),
+    "purge-content": _job("retention.tasks.purge_content", 600),
+    "sweep-artifacts": _job("artifacts.tasks.sweep_artifacts", 3600),
     "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
     "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),
 }

@@ -15,6 +15,7 @@ from meshconsole.settings import *  # noqa: F403
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+STORAGES["artifacts"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}  # noqa: F405
 WHITENOISE_AUTOREFRESH = True
 ACCOUNT_RATE_LIMITS = False
 

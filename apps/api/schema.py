@@ -23,6 +23,7 @@ EVERYWHERE = {
     "422": "Invalid",
 }
 WITH_BODY = {"409": "Conflict", "413": "Too large", "415": "Wrong media type", "423": "Halted", "429": "Exhausted"}
+WITH_CONDITION = {"412": "Changed since", "428": "Condition needed"}
 OUTSIDE = {"502": "The business system failed", "503": "Unavailable"}
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -38,6 +39,8 @@ def document_problems(result: dict[str, Any], generator: Any, request: Any, publ
             problems = dict(EVERYWHERE)
             problems |= {"404": "Not found, or not yours to see"} if "{" in path or method == "post" else {}
             problems |= WITH_BODY | OUTSIDE if method != "get" else {}
+            problems |= WITH_CONDITION if method == "put" else {}
+            problems |= {"410": "Erased"} if "/runs/{" in path else {}
             for status, description in problems.items():
                 operation["responses"].setdefault(status, {"description": description, "content": answer})
     return result

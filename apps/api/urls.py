@@ -27,6 +27,8 @@ urlpatterns = [
     path("api/v1/", include("apps.runs.api_urls")),
     path("api/v1/", include("apps.external.api_urls")),
     path("api/v1/", include("apps.telemetry.api_urls")),
+    path("api/v1/", include("apps.artifacts.api_urls")),
+    path("api/v1/", include("apps.retention.api_urls")),
     path("api/v1/", include("apps.approvals.api_urls")),
     path("api/v1/halts", halts.Halts.as_view(), name="api-halts"),
     path("api/v1/halt-rules", halt_rules.HaltRules.as_view(), name="api-halt-rules"),

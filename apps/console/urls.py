@@ -25,6 +25,8 @@ urlpatterns = [
     path("", include("apps.gateway.urls")),
     path("", include("apps.runs.urls")),
     path("", include("apps.telemetry.urls")),
+    path("", include("apps.artifacts.urls")),
+    path("", include("apps.retention.urls")),
     path("", include("apps.notifications.urls")),
     path("agents/", lists.agents, name="agents"),
     path("agents/<slug:slug>/access/", access.agent_access, name="agent-access"),

@@ -73,6 +73,27 @@ class Conflict(MeshError):
     title = "Conflict"
 
 
+class Gone(MeshError):
+    """It was there, and its content was erased."""
+
+    status = 410
+    title = "Erased"
+
+
+class PreconditionFailed(MeshError):
+    """What the request starts from is not what is there now."""
+
+    status = 412
+    title = "Changed since"
+
+
+class PreconditionRequired(MeshError):
+    """The request does not say what it starts from."""
+
+    status = 428
+    title = "Condition needed"
+
+
 class Halted(MeshError):
     """A halt that a person placed covers this."""
 

@@ -2,6 +2,7 @@
 people a page.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,17 +30,27 @@ def refuse_unreadable(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
     def middleware(request: HttpRequest) -> HttpResponse:
         length = request.headers.get("Content-Length") or "0"
         # a view that takes more refuses what is more than that in its own words
-        if (
-            length.isdigit()
-            and request.path not in settings.LARGE_BODIES
-            and (int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        ):
-            return refuse(request, TooLarge("request.too_large", "The body is larger than 1 MiB."))
+        if length.isdigit() and request.path not in settings.LARGE_BODIES and int(length) > _most_bytes(request.path):
+            return refuse(request, TooLarge("request.too_large", _too_large(request.path)))
         if "%00" in request.META.get("QUERY_STRING", ""):
             return refuse(request, BadRequest("request.bad", "The address holds a character that no text has."))
         return get_response(request)
 
     return middleware
+
+
+def _most_bytes(path: str) -> int:
+    return settings.ARTIFACT_BODY_BYTES if _takes_artifacts(path) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def _too_large(path: str) -> str:
+    if _takes_artifacts(path):
+        return f"An artifact has at most {settings.ARTIFACT_MAX_BYTES:,} bytes."
+    return "The body is larger than 1 MiB."
+
+
+def _takes_artifacts(path: str) -> bool:
+    return re.fullmatch(settings.ARTIFACT_PATH, path) is not None
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -10,14 +10,16 @@ class GatewayConfig(AppConfig):
         from apps.core import outbox
         from apps.gateway.handlers import HANDLERS
         from apps.gateway.queries import compensated_calls
+        from apps.gateway.run_budgets import section_of
         from apps.gateway.run_facts import ABOVE as OF_RUNS
         from apps.gateway.standstill import ABOVE
         from apps.gateway.subject import TOOL_CALL
         from apps.halts import above
-        from apps.runs import facts
+        from apps.runs import facts, sections
 
         above.register(ABOVE)
         facts.register(OF_RUNS)
+        sections.register(section_of)
         outbox.register(HANDLERS)
         subjects.register(TOOL_CALL)
         hygiene.register_undone(TOOL_CALL.name, compensated_calls)

@@ -12,11 +12,10 @@ from rest_framework.views import APIView
 
 from apps.accounts.requests import actor_of, person_of
 from apps.core.clock import rfc3339
-from apps.core.errors import Invalid
 from apps.core.paging import page_of, page_size
 from apps.registry import services
 from apps.registry.models import DataClassRule
-from apps.registry.queries import processes_visible_to
+from apps.registry.queries import process_named
 from apps.registry.sight import rules_visible_to
 
 
@@ -49,11 +48,7 @@ class DataClassRules(APIView):
         body = RuleSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         data = body.validated_data
-        slug = data.get("process")
-        process = processes_visible_to(actor).filter(slug=slug).first() if slug else None
-        if slug and process is None:
-            errors = [{"pointer": "/process", "sentence": "There is no such process."}]
-            raise Invalid("process.unknown", "There is no such process.", errors=errors)
+        process = process_named(actor, data["process"]) if data.get("process") else None
         rule = services.set_data_class_rule(
             data_class=data["data_class"], roles=data["roles"], process=process, actor=actor
         )

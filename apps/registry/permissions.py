@@ -14,6 +14,7 @@ GOVERN = "govern_process"
 OPERATE = "operate_process"
 REVEAL = "reveal_in_process"
 RELEASE_ALONE = "release_alone_in_process"
+RETAIN = "retain_in_process"
 
 # Names for the database; VIEW is Django's own.
 PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
@@ -25,6 +26,7 @@ PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [
     (OPERATE, "Can settle what agents left unclear in this process, and undo what they did"),
     (REVEAL, "Can reveal masked content of a call in this process, with a reason"),
     (RELEASE_ALONE, "Can release policies of this process alone in an emergency, to be reviewed afterwards"),
+    (RETAIN, "Can say how long content of this process is kept, hold it, and erase that of a run"),
 ]
 
 # How a refusal names each: "You may not …".
@@ -38,13 +40,14 @@ DOES = {
     OPERATE: "settle or undo what agents did",
     REVEAL: "reveal masked content",
     RELEASE_ALONE: "release policies alone",
+    RETAIN: "say how long content is kept, hold it or erase it",
 }
 
 ROLES: dict[str, tuple[str, ...]] = {
     "approver": (VIEW, AUDIT, APPROVE),
     "operator": (VIEW, AUDIT, HALT, OPERATE),
-    "compliance": (VIEW, AUDIT, REVEAL),
-    "owner": (VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL, RELEASE_ALONE),
+    "compliance": (VIEW, AUDIT, REVEAL, RETAIN),
+    "owner": (VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL, RELEASE_ALONE, RETAIN),
     "engineer": (VIEW, AUDIT, MANAGE),
     "viewer": (VIEW,),
 }

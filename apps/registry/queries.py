@@ -14,7 +14,7 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, 
 from apps.accounts.models import User
 from apps.core import clock
 from apps.core.actor import Actor
-from apps.core.errors import NotAllowed, NotFound
+from apps.core.errors import Invalid, NotAllowed, NotFound
 from apps.core.ids import parse_uuid
 from apps.registry.models import Agent, Grant, Process, ProcessUserPermission, Tool
 from apps.registry.permissions import DOES, MANAGE, OPERATE, VIEW
@@ -31,6 +31,15 @@ def processes_visible_to(actor: Actor | None) -> QuerySet[Process]:
 def processes_where(actor: Actor | None, permission: str) -> QuerySet[Process]:
     """The processes in which the actor holds the permission."""
     return Process.objects.filter(_may(actor, permission, process="pk"))
+
+
+def process_named(actor: Actor, slug: str) -> Process:
+    """The process that somebody's input names. Raises Invalid for one that they do not see."""
+    process = processes_visible_to(actor).filter(slug=slug).first()
+    if process is None:
+        errors = [{"pointer": "/process", "sentence": "There is no such process."}]
+        raise Invalid("process.unknown", "There is no such process.", errors=errors)
+    return process
 
 
 def holds(actor: Actor | None, permission: str, process: Process) -> bool:

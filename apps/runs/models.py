@@ -79,6 +79,7 @@ class SpanKind(models.TextChoices):
     RESOLUTION = "resolution", "Resolution"
     COMPENSATION = "compensation", "Compensation"
     HALT = "halt", "Halt"
+    ERASURE = "erasure", "Erasure"
 
 
 class SpanOrigin(models.TextChoices):

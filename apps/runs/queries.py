@@ -46,7 +46,7 @@ def story_steps(run: Run) -> list[Span]:
     did while they were waited for, changes. Of very many the first ones: the rest is alike.
     """
     telling = (
-        Q(kind__in=(SpanKind.LOOKUP, SpanKind.COMPENSATION))
+        Q(kind__in=(SpanKind.LOOKUP, SpanKind.COMPENSATION, SpanKind.ERASURE))
         | Q(kind=SpanKind.TOOL, status__in=(SpanStatus.ERROR, SpanStatus.UNKNOWN))
         | Q(kind=SpanKind.HUMAN_WAIT, started_at=F("ended_at"))
         | Q(kind=SpanKind.DECISION, attributes__has_key="previous_version")

@@ -15,8 +15,9 @@ from apps.audit.models import AuditEntry
 from apps.core import clock
 from apps.core.actor import Actor
 from apps.runs.causes import cause_of_run
+from apps.runs.erasures import erasure_told
 from apps.runs.facts import CallTold, Facts, FoldTold, HaltTold, UnwindTold, above
-from apps.runs.models import Run, RunState, Span
+from apps.runs.models import Run, RunState, Span, SpanKind
 from apps.runs.queries import EXTENDED, HELD, RELEASED, acts_on, story_steps
 from apps.runs.sentences import Sentence, capitalised
 from apps.runs.steps import sources
@@ -74,7 +75,9 @@ def story_for(actor: Actor, run: Run) -> Story:
     acts = [_act(act, quotes=not actor.is_agent) for act in acts_on(run)]
     halts = [one for halt in above().halts(actor, run) for one in _halt(run, halt)]
     told = [one for source in sources() for one in source.sentences(actor, run)]
-    return story_of(run, above().facts(actor, run), story_steps(run), [*acts, *halts, *told], now=clock.now())
+    steps = story_steps(run)
+    erased = [erasure_told(step, quotes=not actor.is_agent) for step in steps if step.kind == SpanKind.ERASURE]
+    return story_of(run, above().facts(actor, run), steps, [*acts, *halts, *told, *erased], now=clock.now())
 
 
 def story_of(

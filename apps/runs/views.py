@@ -35,6 +35,7 @@ from apps.runs.forms import ExtendForm
 from apps.runs.listing import counted, export, rows_of
 from apps.runs.models import Run, RunState, SpanOrigin, SpanStatus
 from apps.runs.queries import run_for, span_for, version_of
+from apps.runs.sections import sections_of
 from apps.runs.sheet import sheet_of
 from apps.runs.spent import split_of
 from apps.runs.steps import Place, kinds, opened_step, reported_usage, row_of
@@ -212,6 +213,7 @@ def _shown(request: HttpRequest, found: Run, version: str) -> dict[str, Any]:
         "duration": (found.ended_at or now) - found.started_at,
         "cost": (cost := above().costs([found.id]).get(found.id)),
         "told": None if cost else reported_usage(found),
+        "sections": sections_of(actor_of(request), found),
     }
     if reading == STORY:
         return context | {"story": story_for(actor_of(request), found)}

@@ -50,6 +50,15 @@ def sealed(document: Document) -> Payload:
     )
 
 
+def erase(payload_ids: Iterable[UUID | None]) -> int:
+    """Destroy what the documents say, and with their salts the way to guess it; returns how many that were. Their rows
+    and digests stay (I10). Called inside the transaction that says who did it and why.
+    """
+    wanted = [payload_id for payload_id in payload_ids if payload_id is not None]
+    there = Payload.objects.filter(id__in=wanted, body__isnull=False)
+    return there.update(body=None, salt=b"", erased_at=clock.now())
+
+
 def body_of(payload: Payload | None) -> Any:
     """The document of a row that is at hand; None when it was erased or never stored."""
     return None if payload is None or payload.body is None else json.loads(bytes(payload.body))

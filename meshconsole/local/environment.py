@@ -25,6 +25,7 @@ ANNOUNCED = (
     "LOCAL",
     "DEMO",
     "STATIC_ROOT",
+    "ARTIFACTS_DIR",
 )
 # Everything the product reads that a throw-away environment must not take from the caller's.
 PRODUCT = (
@@ -69,7 +70,8 @@ def for_django(home: Home, told: Mapping[str, str]) -> dict[str, str]:
     files = {"SECRET_KEY": home.secret_key, "VAULT_KEYS": home.vault_key}
     # a key that was given by value gets no file beside it
     keys = {f"{name}_FILE": str(path) for name, path in files.items() if not os.environ.get(name)}
-    ours = {"STATIC_ROOT": str(home.path / "static"), **told, **keys}
+    places = {"STATIC_ROOT": str(home.path / "static"), "ARTIFACTS_DIR": str(home.path / "artifacts")}
+    ours = {**places, **told, **keys}
     # set and empty is how compose files and CI say "not set"
     callers = {name: value for name, value in os.environ.items() if value or name not in (*ours, *files)}
     return {**ours, **callers, **fixed(home)}

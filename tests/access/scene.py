@@ -18,6 +18,7 @@ from apps.accounts.models import Team
 from apps.approvals import services as approvals
 from apps.approvals.filters import QueueFilter
 from apps.approvals.models import Approval, BulkState, BulkVote, SecondLook
+from apps.artifacts.models import StateVersion
 from apps.breakers.models import Breaker
 from apps.budgets import services as budgets
 from apps.core import clock
@@ -31,15 +32,18 @@ from apps.policies import services as policies
 from apps.registry import services as registry
 from apps.registry.models import Connector, ConnectorEndpoint, Process
 from apps.replays import services as replays
+from apps.retention import services as retention
 from apps.runs.models import Run, Span
 from apps.runs.steps import rows_of
 from tests.access.table import AGENTS, TO_SIGN_IN, Row
+from tests.artifacts.keeping import save, send_file
 from tests.budgets.builders import make_budget, make_rate
 from tests.conftest import Robot, actor, credit, parked, person, robot_named
 from tests.gateway.undoing import BY_TICKET, run_of, undone_by
 from tests.gateway.unknowns import make_unknown
 from tests.policies.reviewing import limit, raised, sent
 from tests.redaction.marking import mark
+from tests.retention.building import full_run, make_rule
 from tests.telemetry.exporting import span, tell
 from tests.telemetry.ungoverned import make_ungoverned
 from tests.world import PASSWORD, POLICY
@@ -58,6 +62,7 @@ class Scene:
     @cached_property
     def waiting(self) -> tuple[ToolCall, Approval]:
         run = self.writer.api().post("/api/v1/runs", {"title": "Dispute INV-1042"}, format="json").json()
+        save(self.writer, run["id"], {"step": "waiting"}, data_class="personal")
         return parked(self.writer, run_id=run["id"])
 
     @property
@@ -75,6 +80,24 @@ class Scene:
     @property
     def approval(self) -> UUID:
         return self.waiting[1].id
+
+    @cached_property
+    def artifact(self) -> str:
+        return str(send_file(self.writer, str(self.run), data_class="personal").json()["id"])
+
+    @cached_property
+    def ended_run(self) -> UUID:
+        """It has ended, and holds something."""
+        return full_run(self.writer, "ended").id
+
+    @cached_property
+    def retention_rule(self) -> UUID:
+        return make_rule("calls", 90, process=self.process).id
+
+    @cached_property
+    def legal_hold(self) -> UUID:
+        run = full_run(self.writer, "on-hold")
+        return retention.place_legal_hold(actor=actor("chen"), process=run.process, run=run, reason="Case 4711").id
 
     @cached_property
     def unknown(self) -> UUID:
@@ -374,6 +397,12 @@ class Scene:
     def path_of(self, row: Row) -> str:
         return row.path.format_map({name: getattr(self, name) for name in BRACES.findall(row.path)})
 
+    def headers_of(self, row: Row) -> dict[str, str]:
+        """Of the state of the run, its first version was read."""
+        if str(row) != SAVE_STATE:
+            return {}
+        return {"HTTP_IF_MATCH": StateVersion.objects.get(run=self.run).etag}
+
     def body_of(self, row: Row) -> dict[str, Any]:
         body = BODIES.get(f"{row.method} {row.path}", {})
         return body(self) if callable(body) else body
@@ -393,6 +422,7 @@ class Scene:
         return self.send(row, self.client_of(role, checks_csrf=checks_csrf))
 
     def send(self, row: Row, client: Client) -> Any:
+        client.defaults |= self.headers_of(row)
         return send(client, row.method, self.path_of(row), self.body_of(row))
 
 
@@ -534,6 +564,7 @@ def _delegation(scene: Scene) -> dict[str, str]:
     return {"receiver": "felix", "starts_at": clock.now().isoformat(), "ends_at": until.isoformat()}
 
 
+SAVE_STATE = "PUT /api/v1/runs/{run}/state"
 LIMIT: dict[str, Any] = {"team": "finance-approvers", "currency": "USD", "limit_minor": 500_000, "reason": "The board"}
 RULES = {
     "work_days": "0",
@@ -546,6 +577,20 @@ RULES = {
 CHANNEL = {"kind": "slack", "address": "https://hooks.slack.com/services/T0/B0/X0", "allows": "link"}
 
 BODIES: dict[str, Any] = {
+    "POST /retention/": {"content": "state", "process": "order-to-cash", "days": "90"},
+    "POST /retention/holds/": lambda scene: {"run_id": str(scene.ended_run), "reason": "Case 4711"},
+    "POST /retention/holds/{legal_hold}/lift/": LIFT,
+    "POST /runs/{ended_run}/erase/": LIFT,
+    "POST /api/v1/retention-rules": {"content": "state", "days": 90, "process": "order-to-cash"},
+    "POST /api/v1/legal-holds": lambda scene: {"run_id": str(scene.ended_run), "reason": "Case 4711"},
+    "POST /api/v1/legal-holds/{legal_hold}/lift": LIFT,
+    "POST /api/v1/runs/{ended_run}/erase": LIFT,
+    SAVE_STATE: {"step": "done"},
+    "POST /runs/{run}/state/reveal/": {"reason": "Complaint 17"},
+    "POST /api/v1/runs/{run}/state/reveal": {"reason": "Complaint 17"},
+    "POST /runs/{run}/artifacts/{artifact}/reveal/": {"reason": "Complaint 17"},
+    "POST /api/v1/runs/{run}/artifacts/{artifact}/reveal": {"reason": "Complaint 17"},
+    "POST /api/v1/runs/{run}/artifacts?name=new.json": {"prices": [1, 2]},
     "POST /calls/{marked_call}/reveal/": {"reason": "Complaint 17"},
     "POST /api/v1/tool-calls/{marked_call}/reveal": {"reason": "Complaint 17"},
     "POST /runs/{told_run}/steps/{told_step}/reveal/": {"reason": "Complaint 17"},

@@ -1,20 +1,21 @@
 """Role × URL × method → status, for every URL the resolver knows (I13). Change it with the URLs, in the same commit.
 
-`in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in
-the API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are
-the writer's and wait for finance, `step` is that run's first; `asked` is a call of the writer that Felix wants changed,
-the customer of `marked_call` is personal, and `data_class_rule` is of its process. `halt`, `budget` and
-`rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its process and so is
-`lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold` holds a run of
-it. `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one that Felix
-wants changed and `consented` one that he approved, `held` one that Dana approved just now. `token` is Dana's, and so
-are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the writer's, `limit` a
-line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation` is from Dana to
-Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
-`policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody reviewed
-`policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception` is for
-another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer, which
-told of `told_step` in `told_run`.
+`in` is a redirect to the sign-in page. Unseen is 404, not allowed is 403; a stranger gets `in` on pages and 401 in the
+API. A method without a line is 405. What stands in braces is made by `scene.py`: `approval`, `call` and `run` are the
+writer's and wait for finance, `step` is that run's first, whose state and `artifact` are personal; `asked` is a call of
+the writer that Felix wants changed, the customer of `marked_call` is personal, and `data_class_rule` is of its process.
+`halt`, `budget` and `rate` are on the writer, `mesh_halt` and `mesh_budget` on everything, `wide_halt` is on its
+process and so is `lifting_halt`, which Priya wants lifted; `rule` watches the writer and `drill` tries it, `run_hold`
+holds a run of it. `look` is at what Felix approved, `external` is a request of the writer from outside, `returned` one
+that Felix wants changed and `consented` one that he approved, `held` one that Dana approved just now. `token` is
+Dana's, and so are `snoozed`, `saved_view`, `selection`, `channel` and `bulk`, which still runs. `process` is the
+writer's, `limit` a line of its table, `endpoint` that of its system in the sandbox, which does not answer; `delegation`
+is from Dana to Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the
+process, `policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody
+reviewed `policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception`
+is for another agent of it than the writer. `retention_rule` is of the process, `legal_hold` is on a run of the writer,
+and `ended_run` is one that says something still. `script` is Dana's personal token, `ungoverned` an action of the
+writer, which told of `told_step` in `told_run`.
 """
 
 from dataclasses import dataclass
@@ -79,6 +80,12 @@ POST   /runs/{timed_run}/extend/                    in   403   403   403   403  
 GET    /runs/{done_run}/unwind/                     in   200   200   200   200   200   200   404      in    in      in
 POST   /runs/{done_run}/unwind/                     in   403   403   302   403   302   403   404      in    in      in
 POST   /runs/{done_run}/unwind/{done_call}/         in   403   403   302   403   302   403   404      in    in      in
+GET    /runs/{run}/state/                           in   200   200   200   200   200   200   404      in    in      in
+GET    /runs/{run}/state/reveal/                    in   403   403   403   200   200   403   404      in    in      in
+POST   /runs/{run}/state/reveal/                    in   403   403   403   200   409   403   404      in    in      in
+GET    /runs/{run}/artifacts/{artifact}/            in   403   403   200   403   200   403   404      in    in      in
+GET    /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   200   403   404      in    in      in
+POST   /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   409   403   404      in    in      in
 GET    /unknown/                                    in   200   200   200   200   200   200   200      in    in      in
 GET    /unknown/{unknown}/                          in   200   200   200   200   200   200   404      in    in      in
 POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
@@ -121,6 +128,12 @@ POST   /halts/rules/{rule}/retire/                  in   403   403   403   403  
 GET    /halts/drills/                               in   200   200   200   200   200   200   200      in    in      in
 POST   /halts/drills/                               in   403   403   302   403   302   403   404      in    in      in
 POST   /halts/drills/{drill}/cancel/                in   403   403   302   403   302   403   404      in    in      in
+GET    /retention/                                  in   200   200   200   200   200   200   200      in    in      in
+POST   /retention/                                  in   403   403   403   302   302   403   403      in    in      in
+POST   /retention/{retention_rule}/end/             in   403   403   403   302   302   403   404      in    in      in
+POST   /retention/holds/                            in   403   403   403   302   302   403   404      in    in      in
+POST   /retention/holds/{legal_hold}/lift/          in   403   403   403   302   302   403   404      in    in      in
+POST   /runs/{ended_run}/erase/                     in   403   403   403   302   302   403   404      in    in      in
 GET    /settings/                                   in   200   200   200   200   200   200   200      in    in      in
 GET    /settings/absence/                           in   200   200   200   200   200   200   200      in    in      in
 POST   /settings/absence/                           in   303   303   403   403   403   403   403      in    in      in
@@ -208,7 +221,23 @@ POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403  
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
 GET    /api/v1/runs                                401   200   200   200   200   200   200   200     200   200     200
 POST   /api/v1/runs                                401   403   403   403   403   403   403   403     201   201     403
-GET    /api/v1/runs/compare?a={run}&b={told_run}   401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/state                    401   200   200   200   200   200   200   404     200   404     200
+PUT    /api/v1/runs/{run}/state                    401   403   403   403   403   403   403   403     200   404     403
+POST   /api/v1/runs/{run}/state/reveal             401   403   403   403   200   409   403   404     403   403     403
+GET    /api/v1/runs/{run}/state/versions           401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/state/versions/1         401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/artifacts                401   200   200   200   200   200   200   404     200   404     200
+POST   /api/v1/runs/{run}/artifacts?name=new.json  401   403   403   403   403   403   403   403     201   404     403
+GET    /api/v1/runs/{run}/artifacts/{artifact}     401   200   200   200   200   200   200   404     200   404     200
+GET    /api/v1/runs/{run}/artifacts/{artifact}/content 401 403   403   200   403   200   403   404     200   404     403
+POST   /api/v1/runs/{run}/artifacts/{artifact}/reveal  401 403   403   403   200   409   403   404     403   403     403
+GET    /api/v1/retention-rules                     401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/retention-rules                     401   403   403   403   200   200   403   422     403   403     403
+DELETE /api/v1/retention-rules/{retention_rule}    401   403   403   403   204   204   403   404     403   403     403
+GET    /api/v1/legal-holds                         401   200   200   200   200   200   200   200     403   403     200
+POST   /api/v1/legal-holds                         401   403   403   403   201   201   403   404     403   403     403
+POST   /api/v1/legal-holds/{legal_hold}/lift       401   403   403   403   200   200   403   404     403   403     403
+POST   /api/v1/runs/{ended_run}/erase              401   403   403   403   200   200   403   404     403   403     403
 GET    /api/v1/runs/{run}/story                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}/steps                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{told_run}/steps/{told_step}   401   200   200   200   200   200   200   404     200   404     200

@@ -117,6 +117,8 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "slug": scene.rule,
         "policy_set": scene.process,
         "version": "1",
+        "number": "1",
+        "artifact_id": str(scene.artifact),
         "draft_id": str(scene.policy_draft),
         "review_id": str(scene.policy_review),
         "exception_id": str(scene.policy_exception),

@@ -33,8 +33,8 @@ OF_PEOPLE = {
     "/api/v1/second-looks",
     "/api/v1/policies",
     "/api/v1/policy-replays",
-    "/api/v1/model-prices",
-    "/api/v1/ungoverned-actions",
+    "/api/v1/retention-rules",
+    "/api/v1/legal-holds",
 }
 # Two sets of policies decide in one process, one replay of a set runs at a time, and nobody has said what models cost.
 FEW = {"/api/v1/policies", "/api/v1/policy-replays", "/api/v1/model-prices"}
@@ -63,7 +63,8 @@ def members(body: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def test_every_time_is_rfc_3339_in_utc_and_every_id_a_uuid_of_version_7(crowd: Crowd) -> None:
     scene, seen = crowd.scene, set()
     for row in ROWS:
-        if row.method == "GET" and row.path.startswith("/api/v1/"):
+        # a file is what an agent sent
+        if row.method == "GET" and row.path.startswith("/api/v1/") and not row.path.endswith("/content"):
             role = next(role for role, answer in row.answers.items() if answer.startswith("2"))
             for name, value in members(scene.ask(row, role).json()):
                 seen.add(name)

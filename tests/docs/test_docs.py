@@ -221,6 +221,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "grants": shape.GRANT,
     "policies": shape.POLICY,
     "data_classes": shape.DATA_CLASS,
+    "retention": shape.RETENTION,
     "budgets": shape.BUDGET,
     "rates": shape.RATE,
     "model_prices": shape.MODEL_PRICE,

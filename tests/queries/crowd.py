@@ -16,11 +16,15 @@ from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Connector, ConnectorEndpoint, Process, Tool
 from apps.replays.kinds import Kind
 from apps.replays.models import ReplayedDecision
+from apps.retention import services as retention
+from apps.runs.models import Run
 from tests.access.scene import Scene, exception
+from tests.artifacts.keeping import open_run
 from tests.budgets.builders import make_budget, make_rate
-from tests.conftest import actor, parked, person, robot_named
+from tests.conftest import Robot, actor, parked, person, robot_named
 from tests.gateway.unknowns import make_unknown
 from tests.policies.reviewing import limit, raised
+from tests.retention.building import make_rule
 from tests.telemetry.prices import make_price
 from tests.telemetry.ungoverned import make_ungoverned
 from tests.world import POLICY
@@ -84,6 +88,8 @@ class Crowd:
         self.scene.look_at(f"looked-{number}")
         accounts.make_token(user=person("dana"), name=f"script {number}", days=1, actor=actor("dana"))
         registry.set_data_class_rule(data_class=f"class-{number}", roles=["owner"], process=None, actor=SETUP)
+        make_rule("calls", 90 + number, data_class=f"class-{number}")
+        _hold(writer, number)
         _halt(number)
         halts.lift_halt(actor=actor("omar"), halt_id=_halt(number).id, reason="Drill over")
         _agent_with_tool(number)
@@ -111,6 +117,12 @@ def _delegate(number: int) -> None:
     approvals.delegate(
         actor=actor("dana"), receiver="felix", starts_at=starts_at, ends_at=starts_at + dt.timedelta(hours=1)
     )
+
+
+def _hold(writer: Robot, number: int) -> None:
+    """Of a run that is over as soon as it began."""
+    run = Run.objects.get(id=open_run(writer, f"Held {number}"))
+    retention.place_legal_hold(actor=actor("chen"), process=run.process, run=run, reason="Case 4711")
 
 
 def _halt(number: int) -> Any:

@@ -88,14 +88,20 @@ def _who_may(row: Row) -> str:
 
 
 def _ask_row(scene: Scene, *, row: Row) -> Ask:
-    return _ask(scene, ask=(row.method, scene.path_of(row), scene.body_of(row)), role=_who_may(row))
+    return _ask(
+        scene,
+        ask=(row.method, scene.path_of(row), scene.body_of(row)),
+        role=_who_may(row),
+        headers=None if not row.is_act else scene.headers_of(row),
+    )
 
 
 def _ask(
     scene: Scene, *, ask: tuple[str, str, dict[str, Any]], role: str, headers: dict[str, str] | None = None
 ) -> Ask:
     client = scene.client_of(role)
-    client.defaults |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()}
+    given = {name.upper().replace("-", "_"): value for name, value in (headers or {}).items()}
+    client.defaults |= {f"HTTP_{name.removeprefix('HTTP_')}": value for name, value in given.items()}
     cookies = deepcopy(client.cookies)
 
     def asked() -> Any:

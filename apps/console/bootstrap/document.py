@@ -31,6 +31,7 @@ from apps.registry.masking import SECRET
 from apps.registry.models import Agent, Connector, Process, Tool
 from apps.registry.schemas import Problem, pointer_of, violations
 from apps.registry.services.tools import by_name
+from apps.retention.models import WITHOUT_CLASS, Content
 
 Entry = dict[str, Any]
 Sections = dict[str, list[tuple[int, Any]]]
@@ -240,6 +241,16 @@ def _data_class(rule: Entry, known: Known) -> Iterator[Problem]:
         yield from _one_of("/process", rule["process"], known.processes, "process")
 
 
+def _retention(rule: Entry, known: Known) -> Iterator[Problem]:
+    process = rule.get("process")
+    if process is not None:
+        yield from _one_of("/process", process, known.processes, "process")
+    if rule.get("data_class") and rule["content"] in WITHOUT_CLASS:
+        yield Problem("/data_class", "What agents report has no class of data.")
+    if process is not None and rule["content"] == Content.SPANS:
+        yield Problem("/process", "Whole spans are dropped by the day, for the whole mesh at once.")
+
+
 def _budget(budget: Entry, known: Known) -> Iterator[Problem]:
     yield from budget_problems(budget, known.scopes)
 
@@ -285,6 +296,7 @@ CHECKS: dict[str, Callable[[Any, Known], Iterator[Problem]]] = {
     "grants": _grant,
     "policies": _policy,
     "data_classes": _data_class,
+    "retention": _retention,
     "budgets": _budget,
     "rates": _rate,
     "model_prices": _model_price,
@@ -319,6 +331,8 @@ def _identity(section: str, entry: Any) -> Iterator[tuple[str, Hashable]]:
                 yield "/environments", (entry["set"], environment)
         case "data_classes":
             yield "", (entry["data_class"], entry.get("process"))
+        case "retention":
+            yield "", (entry["content"], entry.get("data_class", ""), entry.get("process"))
         case "budgets":
             scope = entry["scope"]
             counted = (entry["measure"], entry.get("currency", ""), entry["window"])

@@ -3,8 +3,8 @@
 A second run finds everything as it should be and changes nothing. The file adds and corrects; it takes nothing away.
 What a person took away or changed since stays so: a revoked grant is not given again, credentials that were all
 revoked are not made anew, a person's policy release is not replaced by one that came before it, their rules and limits
-of approvals, of data classes, their budgets, rates and prices are not overwritten (each told in `notes`), and a
-password is never reset.
+of approvals, of data classes, of retention, their budgets, rates and prices are not overwritten (each told in
+`notes`), and a password is never reset.
 """
 
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from apps.console.bootstrap.data_classes import load_data_classes
 from apps.console.bootstrap.document import document_problems, read_moment
 from apps.console.bootstrap.irreversible import warnings_on_irreversible_tools
 from apps.console.bootstrap.prices import load_model_prices
+from apps.console.bootstrap.retention import load_retention
 from apps.console.bootstrap.spending import differs_in_budgets, load_budgets, load_rates
 from apps.console.bootstrap.tool_changes import tell_tool_change
 from apps.core import locks
@@ -76,6 +77,7 @@ def load(document: Any, *, actor: Actor, force: str = "", check: bool = False) -
         _load_policies(document, actor, made)
         made.warnings += tell_tool_change(before, actor, force=force)
         made.notes += load_data_classes(document, actor)
+        made.notes += load_retention(document, actor)
         made.notes += load_budgets(document, actor)
         made.notes += load_rates(document, actor)
         made.notes += load_model_prices(document, actor)

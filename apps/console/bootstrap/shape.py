@@ -4,6 +4,8 @@ from apps.budgets.models import Measure, RateScope, Scope, Window
 from apps.registry.models import Environment
 from apps.registry.permissions import ROLES
 from apps.registry.schemas import Schema, closed_object, compile_schema
+from apps.retention.models import Content
+from apps.retention.services.rules import MOST_DAYS
 
 MAX_TIMEOUT_SECONDS = 300
 # What the API takes, too.
@@ -166,6 +168,14 @@ RATE = closed_object(
     reason=_text(300),
 )
 
+RETENTION = closed_object(
+    ("content", "days"),
+    content={"enum": Content.values},
+    data_class={"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 40},
+    process={"type": ["string", "null"]},
+    days={"type": "integer", "minimum": 1, "maximum": MOST_DAYS},
+)
+
 AMOUNT: Schema = {"type": "string", "pattern": "^[0-9]{1,6}(\\.[0-9]{1,6})?$"}
 MODEL_PRICE = closed_object(
     ("model", "currency", "input", "output", "effective_from"),
@@ -189,6 +199,7 @@ SHAPE = closed_object(
     grants=_list(GRANT),
     policies=_list(POLICY),
     data_classes=_list(DATA_CLASS),
+    retention=_list(RETENTION),
     budgets=_list(BUDGET),
     rates=_list(RATE),
     model_prices=_list(MODEL_PRICE),

@@ -145,6 +145,7 @@ STEPS: dict[str, Step] = {
     "retrieval": Step("", "book-open"),
     "ungoverned": Step("bad", "shield-alert"),
     "other": Step("", "circle"),
+    "erasure": Step("", "eraser"),
 }
 
 
