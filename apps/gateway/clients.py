@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpcore
 
+from apps.core import observing
 from apps.core.errors import ConnectorError
 from apps.core.outward import AnswerTooLarge, Outward, PrivateAddress, Untrusted
 from apps.core.pointers import resolve
@@ -80,7 +81,11 @@ def _outgoing(tool: Tool, endpoint: ConnectorEndpoint, arguments: dict[str, Any]
     return Outgoing(
         method=template["method"],
         url=url,
-        headers=OWN_HEADERS | own | {"Idempotency-Key": idempotency_key} | _authorization(endpoint),
+        headers=OWN_HEADERS
+        | own
+        | {"Idempotency-Key": idempotency_key}
+        | _authorization(endpoint)
+        | observing.headers(),
         body=body,
     )
 

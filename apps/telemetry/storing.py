@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 
-from apps.core import clock
+from apps.core import clock, observing
 from apps.core.ids import uuid7
 from apps.registry.models import Agent
 from apps.telemetry.models import ReportedKind, ReportedSpan, ToolReport, Trace
@@ -56,7 +56,9 @@ def store_spans(*, agent: Agent, told: Iterable[Told]) -> Stored:
     received_at = clock.now()
     rows, rejected = _rows(told, agent, received_at)
     _ensure_partition(received_at)
-    return Stored(_store(agent, list(rows.values()), received_at), len(rejected), _words(rejected))
+    stored = Stored(_store(agent, list(rows.values()), received_at), len(rejected), _words(rejected))
+    observing.count("telemetry.spans", by=stored.new_count, attributes={"mesh.environment": agent.environment})
+    return stored
 
 
 def _rows(
