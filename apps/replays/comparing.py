@@ -69,6 +69,15 @@ def decide_again(stored: Stored, releases: Sequence[LoadedRelease] | None, prese
     return Again(kind, money, verdict)
 
 
+def told(verdict: Verdict) -> dict[str, Any]:
+    """Of a new verdict what is kept beside the old one."""
+    return {
+        "policies": [policy.as_json() for policy in verdict.policies],
+        "obligations": verdict.obligations.as_json(),
+        "errors": list(verdict.errors),
+    }
+
+
 def _kind_of(stored: Stored, verdict: Verdict) -> Kind | None:
     if verdict.outcome != stored.outcome:
         return kind_between(stored.outcome, verdict.outcome)

@@ -25,7 +25,7 @@ from apps.core.money import Money
 from apps.policies.detectors import installed
 from apps.policies.models import DraftState
 from apps.registry.models import Tool
-from apps.replays.comparing import Again, Present, Stored, decide_again
+from apps.replays.comparing import Again, Present, Stored, decide_again, told
 from apps.replays.events import ImpactReplayEnded
 from apps.replays.kinds import Kind
 from apps.replays.models import (
@@ -220,13 +220,7 @@ def _add(found: _Found, replay: ImpactReplay, stored: Stored, again: Again, kind
             outcome_after=verdict.outcome if verdict else "",
             money_minor=money.minor if money else None,
             currency=money.currency if money else "",
-            after={
-                "policies": [policy.as_json() for policy in verdict.policies],
-                "obligations": verdict.obligations.as_json(),
-                "errors": list(verdict.errors),
-            }
-            if verdict
-            else {},
+            after=told(verdict) if verdict else {},
         )
     )
 
