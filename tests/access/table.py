@@ -13,7 +13,8 @@ line of its table, `endpoint` that of its system in the sandbox, which does not 
 Felix, `timed_run` is a run of the writer that may take an hour. `policy_draft` raises a limit of the process,
 `policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody reviewed
 `policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception` is for
-another agent of it than the writer. `script` is Dana's personal token, `ungoverned` an action of the writer.
+another agent of it than the writer. `run_replay`, of
+`ended_run`, waits for a worker. `script` is Dana's personal token, `ungoverned` an action of the writer.
 """
 
 from dataclasses import dataclass
@@ -73,6 +74,10 @@ POST   /runs/{timed_run}/extend/                    in   403   403   403   403  
 GET    /runs/{done_run}/unwind/                     in   200   200   200   200   200   200   404      in    in      in
 POST   /runs/{done_run}/unwind/                     in   403   403   302   403   302   403   404      in    in      in
 POST   /runs/{done_run}/unwind/{done_call}/         in   403   403   302   403   302   403   404      in    in      in
+GET    /runs/{ended_run}/replays/                    in   200   200   200   200   200   200   404      in    in      in
+POST   /runs/{ended_run}/replays/                    in   403   403   302   403   302   302   404      in    in      in
+GET    /runs/{ended_run}/replays/{run_replay}/       in   200   200   200   200   200   200   404      in    in      in
+POST   /runs/{ended_run}/replays/{run_replay}/cancel/ in  403   403   302   403   302   302   404      in    in      in
 GET    /unknown/                                    in   200   200   200   200   200   200   200      in    in      in
 GET    /unknown/{unknown}/                          in   200   200   200   200   200   200   404      in    in      in
 POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
@@ -197,6 +202,10 @@ GET    /api/v1/unknown-outcomes                    401   200   200   200   200  
 GET    /api/v1/unknown-outcomes/{unknown}          401   200   200   200   200   200   200   404     403   403     200
 GET    /api/v1/runs/{done_run}/unwind              401   200   200   200   200   200   200   404     200   404     200
 POST   /api/v1/runs/{timed_run}/extend             401   403   403   403   403   200   403   404     403   403     403
+GET    /api/v1/runs/{ended_run}/replays             401   200   200   200   200   200   200   404     403   403     200
+POST   /api/v1/runs/{ended_run}/replays             401   403   403   202   403   202   202   404     403   403     403
+GET    /api/v1/runs/{ended_run}/replays/{run_replay} 401 200   200   200   200   200   200   404     403   403     200
+POST   /api/v1/runs/{ended_run}/replays/{run_replay}/cancel 401 403 403 200 403   200   200   404     403   403     403
 POST   /api/v1/runs/{done_run}/unwind              401   403   403   202   403   202   403   404     202   404     403
 POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403   200   403   404     200   404     403
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
