@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django import forms
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -89,6 +90,8 @@ def cancel_run_replay(request: HttpRequest, run_id: UUID, replay_id: UUID) -> Ht
 
 def _drafts_for(actor: Actor, run: Run) -> list[PolicyDraft]:
     """Open drafts that would decide calls of this run and that the actor may try."""
-    drafts = drafts_visible_to(actor).filter(state__in=(DraftState.OPEN, DraftState.IN_REVIEW))
-    of_run = [draft for draft in drafts if draft.policy_set.process_id in (None, run.process_id)]
-    return [draft for draft in of_run if may_write(actor, draft.policy_set.process)]
+    reached = Q(policy_set__process=None) | Q(policy_set__process=run.process_id)
+    drafts = drafts_visible_to(actor).filter(reached, state__in=(DraftState.OPEN, DraftState.IN_REVIEW))
+    # of two kinds at most: for the whole mesh, and of this process
+    may = {process: may_write(actor, process) for process in {draft.policy_set.process for draft in drafts}}
+    return [draft for draft in drafts if may[draft.policy_set.process]]
