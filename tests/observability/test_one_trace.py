@@ -102,6 +102,10 @@ def test_a_call_is_one_trace_from_web_to_worker(live: LiveConsole, collector: Co
         assert steps["tool_call.send"].parent == release.id
         assert release.service == "console-under-test"
     assert of_trace(collector, AGENTS_TRACE)["http.request"].parent == AGENTS_SPAN
+    task = "apps.gateway.tasks.release_tool_call"
+    until(lambda: any(step.attributes.get("mesh.task") == task for step in collector.steps()), "the task was told")
+    delivered = {step.id for step in collector.steps() if step.name == "outbox.deliver"}
+    assert all(step.parent in delivered for step in collector.steps() if step.attributes.get("mesh.task") == task)
     assert all(headers.get("x-tenant") == "mesh" for headers in collector.headers)
 
 

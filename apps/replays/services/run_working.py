@@ -11,13 +11,12 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q
 
 from apps.core import clock, outbox
-from apps.core.money import Money
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
 from apps.policies.detectors import installed
 from apps.policies.evaluation import LoadedRelease
 from apps.policies.queries import active_releases
 from apps.registry.models import Environment, Tool
-from apps.replays.comparing import Again, Present, Stored, decide_again, told
+from apps.replays.comparing import Again, Present, Stored, decide_again, money_then, told
 from apps.replays.events import RunReplayEnded
 from apps.replays.models import OPEN_STATES, ReplayState, RunReplay, RunReplayStep, Under
 from apps.replays.queries import Beside, candidate_in
@@ -143,7 +142,6 @@ def _recorded(call: ToolCall, *, is_undoing_nothing: bool) -> Recorded:
 
 
 def _again(call: ToolCall, decision: Decision, policies: "_Policies", present: Present) -> Again:
-    has_money = call.currency and call.money_minor is not None and call.version == 1
     body = decision.input.body
     stored = Stored(
         decision.id,
@@ -153,7 +151,7 @@ def _again(call: ToolCall, decision: Decision, policies: "_Policies", present: P
         decision.obligations,
         bool(decision.errors),
         None if body is None else bytes(body),
-        Money(call.money_minor, call.currency) if has_money and call.money_minor is not None else None,
+        money_then(call.version, call.money_minor, call.currency),
     )
     return decide_again(stored, policies.for_decision(decision), present)
 
