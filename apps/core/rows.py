@@ -50,6 +50,7 @@ _JSON = json.JSONEncoder(separators=(",", ":"))
 # How a value of this type stands in a statement, where that is quicker than to ask psycopg.
 _WRITTEN: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _: b"NULL",
+    bool: lambda value: b"true" if value else b"false",
     UUID: lambda value: b"'%b'" % value.hex.encode(),
     dt.datetime: lambda value: b"'%b'::timestamptz" % value.isoformat().encode(),
 }
@@ -192,16 +193,20 @@ def _message(cursor: CursorWrapper, statements: Sequence[Statement]) -> str:
     values of every type are written.
     """
     literal = Transformer(cursor.connection).as_literal
-    texts = (
-        sql.encode() % tuple([_WRITTEN.get(type(value), literal)(value) for value in values])
-        for sql, values in statements
-    )
+    written = _WRITTEN.get
+    texts = [
+        sql.encode() % tuple([written(type(value), literal)(value) for value in values]) for sql, values in statements
+    ]
     return b"; ".join(texts).decode()
 
 
 def _insert_values(row: Model) -> Statement:
     sql, columns = _insert_of(type(row))
-    return sql, [_prepare(column, getattr(row, column.attribute)) for column in columns]
+    given = row.__dict__
+    return sql, [
+        value if type(value := given[column.attribute]) is column.taken else _prepare(column, value)
+        for column in columns
+    ]
 
 
 def _prepared(columns: list[_Column], values: dict[str, Any]) -> list[Any]:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-import httpcore
 from django.conf import settings
 
-from apps.core.outward import Outward, PrivateAddress, Untrusted
+from apps.core.outward import AnswerLost, CannotBeAsked, Outward, PrivateAddress, TookTooLong, Unreachable, Untrusted
 
 # From looking up the name to the last header of the answer.
 TOTAL_SECONDS = 10
@@ -41,11 +40,11 @@ def post_webhook(url: str, *, headers: Mapping[str, str], body: bytes) -> None:
         raise WebhookRefused("The receiver resolves to a private address, which is not allowed.") from None
     except Untrusted:
         raise WebhookRefused("The receiver's certificate cannot be trusted.") from None
-    except httpcore.ConnectError:
+    except Unreachable:
         raise WebhookRefused("The receiver cannot be reached.") from None
-    except httpcore.TimeoutException:
+    except TookTooLong:
         raise WebhookRefused(f"The receiver did not answer within {TOTAL_SECONDS} seconds.") from None
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
+    except (AnswerLost, CannotBeAsked):
         raise WebhookRefused("The receiver's answer was lost on the way or is not HTTP.") from None
     if not 200 <= answer.status < 300:
         raise WebhookRefused(f"The receiver answered {answer.status}.", permanent=answer.status == GONE)

@@ -8,11 +8,18 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import httpcore
-
 from apps.core import observing
 from apps.core.errors import ConnectorError
-from apps.core.outward import AnswerTooLarge, Outward, PrivateAddress, Untrusted
+from apps.core.outward import (
+    AnswerLost,
+    AnswerTooLarge,
+    CannotBeAsked,
+    Outward,
+    PrivateAddress,
+    TookTooLong,
+    Unreachable,
+    Untrusted,
+)
 from apps.core.pointers import resolve
 from apps.gateway.arguments import schema_errors
 from apps.gateway.limits import Withheld, most_result_bytes, result_or_withheld, too_large
@@ -81,11 +88,13 @@ def _outgoing(tool: Tool, endpoint: ConnectorEndpoint, arguments: dict[str, Any]
     return Outgoing(
         method=template["method"],
         url=url,
-        headers=OWN_HEADERS
-        | own
-        | {"Idempotency-Key": idempotency_key}
-        | _authorization(endpoint)
-        | observing.headers(),
+        headers={
+            **OWN_HEADERS,
+            **own,
+            "Idempotency-Key": idempotency_key,
+            **_authorization(endpoint),
+            **observing.headers(),
+        },
         body=body,
     )
 
@@ -134,13 +143,13 @@ def _send(outgoing: Outgoing, endpoint: ConnectorEndpoint, timeout: float, tool:
         ) from None
     except Untrusted:
         raise _not_sent("connector.untrusted", f"The certificate of {name} cannot be trusted.") from None
-    except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout):
+    except Unreachable:
         raise _not_sent("connector.unreachable", f"{name} cannot be reached.") from None
-    except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol, ValueError):
+    except CannotBeAsked:
         raise _cannot_ask(tool) from None
-    except httpcore.TimeoutException:
+    except TookTooLong:
         raise _uncertain("connector.timeout", f"{name} did not answer within {timeout:g} seconds.") from None
-    except (httpcore.NetworkError, httpcore.ProtocolError):
+    except AnswerLost:
         raise _uncertain("connector.lost_answer", f"The answer of {name} was lost on the way.") from None
     if 200 <= answer.status < 300:
         return answer.body

@@ -24,6 +24,7 @@ from apps.policies.irreversible import NEVER_ALONE, never_alone
 from apps.policies.lifting import excepted
 from apps.policies.obligations import strictest, with_redactions
 from apps.policies.parameters import ParameterTypes
+from apps.policies.partial import Given, is_ruled_out
 from apps.policies.releases import (
     LoadedRelease,
     Terms,
@@ -64,7 +65,7 @@ MOST_SPEAKING = 100_000
 MAX_NAME_LENGTH = 80
 
 _surroundings: BoundedCache[tuple[Any, ...], Surroundings] = BoundedCache(2_000)
-_speaking: BoundedCache[tuple[ReleaseRef, tuple[Any, ...]], Speaking] = BoundedCache(
+_speaking: BoundedCache[tuple[ReleaseRef, tuple[Any, ...], str], Speaking] = BoundedCache(
     MOST_SPEAKING, weigh=lambda speaking: 1 + len(speaking.terms)
 )
 _parsed: BoundedCache[str, PolicySet] = BoundedCache(MOST_PARSED, weigh=lambda policies: 1 + len(policies))
@@ -127,7 +128,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """The policies of one release whose heads match a call, in their order, and the parameters they read."""
+    """The policies of one release that may have a say in a call, in their order, and the parameters they read."""
 
     release: ReleaseRef
     terms: tuple[Terms, ...]
@@ -185,7 +186,7 @@ def _answers(releases: Sequence[LoadedRelease], question: _Question) -> list[_An
     one request is held against the schema for all of them, and of the others those with nothing to say are not asked.
     """
     answers = {release.ref: _Answer(errors=(release.problem,)) for release in releases if release.problem}
-    asked = [_speaking_in(release, question.surroundings) for release in releases if not release.problem]
+    asked = [_speaking_in(release, question) for release in releases if not release.problem]
     asked.sort(key=lambda speaking: not speaking.terms)
     for number, speaking in enumerate(asked):
         is_first = number == 0
@@ -197,14 +198,18 @@ def _answers(releases: Sequence[LoadedRelease], question: _Question) -> list[_An
     return [answers[release.ref] for release in releases]
 
 
-def _speaking_in(release: LoadedRelease, around: Surroundings) -> Speaking:
-    key = (release.ref, around.key)
+def _speaking_in(release: LoadedRelease, question: _Question) -> Speaking:
+    around, tool = question.surroundings, question.facts.tool
+    key = (release.ref, around.key, tool.definition_digest)
     known = _speaking.get(key)
     if known is not None:
         return known
     terms = tuple(
         terms for terms in release.terms if terms.head.covers(around.principal, around.action, around.resource)
     )
+    if tool.definition_digest:
+        given = Given(tool, release.parameters)
+        terms = tuple(each for each in terms if not is_ruled_out(each.conditions, given))
     text = intern("\n".join(each.source for each in terms))
     read = release.parameters
     types = tuple((name, kind) for name, kind in read.types if any(each.may_read(name) for each in terms))

@@ -232,8 +232,8 @@ def _summary(before: PolicyRelease | None, after: PolicyRelease) -> str:
     known = _summaries.get(key)
     if known is not None:
         return known
-    old = Content(before.text, before.parameters) if before else Content("", {})
-    change = difference(old, Content(after.text, after.parameters), Setting())
+    old, new = content_of(before), content_of(after)
+    change = difference(Content(old.text, old.parameters), Content(new.text, new.parameters), Setting())
     return change.summary if change.problem else _summaries.put(key, change.summary)
 
 

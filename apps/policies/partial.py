@@ -9,7 +9,7 @@ operand that may fail is never dropped, because a failure denies.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -93,6 +93,13 @@ def may_fail(policy: ReadPolicy, given: Given) -> bool:
     """Whether evaluating its conditions may fail for some call, which denies it."""
     fold = _Fold(given)
     return any(fold.may_fail(condition.body) for condition in policy.conditions)
+
+
+def is_ruled_out(conditions: Sequence[Condition], given: Given) -> bool:
+    """Whether they hold for no such call and cannot fail either, also where the tool has changed since the policy was
+    checked against its arguments: only what comes first and is known for sure counts.
+    """
+    return _conditions_left(conditions, _FoldUnchecked(given)) is None
 
 
 def _conditions_left(conditions: Iterable[Condition], fold: _Fold) -> tuple[Condition, ...] | None:
@@ -349,6 +356,16 @@ class _Fold:
         if path is None:
             return True
         return any(self._is_there(path[: length + 1]) is False for length in range(len(path)))
+
+
+class _FoldUnchecked(_Fold):
+    """For policies that nobody has held against what the tool takes now: an attribute may be missing anywhere."""
+
+    def may_fail(self, node: Expression) -> bool:
+        return True
+
+    def _has(self, body: Mapping[str, Any]) -> Value | None:
+        return None
 
 
 def _value(stored: Any) -> Value | None:

@@ -36,6 +36,11 @@ class Condition:
         return f"{self.kind} {{ {written(self.body)} }}"
 
 
+def conditions_of(policy: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Of a policy in Cedar's JSON form."""
+    return tuple(Condition(each["kind"], each["body"]) for each in policy["conditions"])
+
+
 @dataclass(frozen=True)
 class ReadPolicy:
     """One policy as it was parsed. `line` is where it begins, from 1; `source` is its own text."""
@@ -208,7 +213,7 @@ def _read(text: str, statement: Statement, policy: Mapping[str, Any]) -> ReadPol
         principal=policy["principal"],
         action=policy["action"],
         resource=policy["resource"],
-        conditions=tuple(Condition(each["kind"], each["body"]) for each in policy["conditions"]),
+        conditions=conditions_of(policy),
         line=place(text, statement.offset)[0],
         source=statement.text,
     )

@@ -24,6 +24,7 @@ from apps.policies.obligations import (
     parse_redactions,
 )
 from apps.policies.parameters import CEDAR_TYPES, Parameters, read_parameters
+from apps.policies.reading import Condition, conditions_of
 from apps.policies.schema import ENTITY_TYPES
 from apps.policies.verdicts import PolicyRef, ReleaseRef
 
@@ -47,6 +48,7 @@ class Terms:
     ref: PolicyRef
     demand: Demand | None
     redact: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
     def may_read(self, parameter: str) -> bool:
         return self.parameters is None or parameter in self.parameters
@@ -151,6 +153,7 @@ def _terms(ref: ReleaseRef, policy: Mapping[str, Any], statement: Statement) -> 
         ref=PolicyRef(annotations["id"], ref.set, ref.version, annotations["says"]),
         demand=_demand(annotations) if "approval" in annotations else None,
         redact=parse_redactions(annotations["redact"]) if "redact" in annotations else (),
+        conditions=conditions_of(policy),
     )
 
 

@@ -1,5 +1,5 @@
-"""A decision asks Cedar only about policies whose heads match, hands over only the parameters they read, and holds one
-request against the schema. None of it may change an answer: here it is held against asking about everything each time.
+"""A decision asks Cedar only about policies that may have a say, hands over only the parameters they read, and holds
+one request against the schema. None of it may change an answer: it is held against asking about everything each time.
 """
 
 import json
@@ -82,6 +82,18 @@ conditions = st.sampled_from(
         "principal in resource",
         "context.params.absent == 1",
         "context.run.calls.minor == 1",
+        'context.effect == "write"',
+        'context.data_classes.contains("customer_master") && context.effect == "write"',
+        'context.effect == "write" && context.arguments.days > 1',
+        'context.arguments.days > 1 && context.effect == "write"',
+        'context.arguments.note && context.effect == "read"',
+        'context.arguments.days > 1 || context.effect == "read"',
+        'context.effect == "read" || context.params.absent == 1',
+        'context.arguments.ship_to has country && context.effect == "read"',
+        'if context.effect == "read" then context.arguments.days > 1 else false',
+        "context.params.most > 5 && context.absent",
+        'action in Action::"write" && context.arguments.days > 1',
+        "context.effect < 3",
     )
 )
 extras = st.sampled_from(("", '@approval("finance-approvers:1")', '@approval("cfo-office:2") @expires("PT2H")'))
