@@ -67,6 +67,7 @@ class Looker:
     def look(self, name: str, *, widths: tuple[int, ...] = (DESK, PHONE)) -> None:
         """At the page as it stands: wide and narrow, light and dark."""
         self.looked.append(name)
+        self.page.wait_for_load_state()  # a click that leads to another page does not wait for its style sheet
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(AXE)
         for width in widths:

@@ -107,6 +107,7 @@ def _with_mistakes(looker: Looker) -> None:
     page = looker.page
     looker.go(f"/policies/{SET}/")
     page.get_by_role("button", name="Start a draft").click()
+    page.wait_for_load_state()  # what is typed before the scripts are there is checked with the next key
     text = page.get_by_label("Cedar text")
     text.fill(POLICY.replace("money.minor >", "money.minro >").replace('"finance-approvers:1"', '"finance:1"'))
     expect(page.get_by_role("region", name="Checks").get_by_role("alert")).to_contain_text("line 14, column 22")
