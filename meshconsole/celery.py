@@ -7,6 +7,8 @@ import structlog
 from celery import Celery
 from celery.signals import task_prerun
 
+from meshconsole import otel
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "meshconsole.settings")
 
 app = Celery("meshconsole")
@@ -19,3 +21,6 @@ def name_the_task(task_id: str, **more: Any) -> None:
     """What a task logs and records carries its id, as a request's carries the request's."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=task_id)
+
+
+otel.for_celery()

@@ -36,6 +36,8 @@ def logging_config(*, level: str) -> dict[str, Any]:
             # every refusal is a line of ours already
             "django.request": {"level": "ERROR"},
             "httpx": {"level": "WARNING"},
+            # a collector that is away: what was lost, not each try
+            "opentelemetry": {"level": "ERROR"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
         },

@@ -8,7 +8,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from meshconsole import env
+from meshconsole import env, otel
 from meshconsole.logs import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -88,6 +88,8 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "apps.core.middleware.errors_as_pages",
 ]
+if otel.is_on():
+    MIDDLEWARE.insert(0, "meshconsole.otel.requests.traced_request")
 
 ROOT_URLCONF = "meshconsole.urls"
 WSGI_APPLICATION = "meshconsole.wsgi.application"
@@ -269,6 +271,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-emergency-releases": _job("policies.tasks.watch_emergencies", 60),
     "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
     "time-out-runs": _job("runs.tasks.time_out_runs", 5),
+    "report-levels": _job("core.tasks.report_levels", 15),
     "heartbeat": _job("core.tasks.beat_heart", 5),
     "find-ungoverned-actions": _job("telemetry.tasks.find_ungoverned_actions", 10),
     "make-partitions": _job("telemetry.tasks.make_partitions", 3600),

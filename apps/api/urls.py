@@ -13,6 +13,7 @@ from apps.api import (
     policy_emergency,
     policy_exceptions,
     policy_impact,
+    run_replays,
     runs,
     tools,
 )
@@ -44,6 +45,17 @@ urlpatterns = [
     path("api/v1/rates", budgets.Rates.as_view(), name="api-rates"),
     path("api/v1/rates/<uuid:rate_id>/end", budgets.RateEnd.as_view(), name="api-rate-end"),
     path("api/v1/runs/<uuid:run_id>/extend", runs.RunExtend.as_view(), name="api-run-extend"),
+    path("api/v1/runs/<uuid:run_id>/replays", run_replays.RunReplays.as_view(), name="api-run-replays"),
+    path(
+        "api/v1/runs/<uuid:run_id>/replays/<uuid:replay_id>",
+        run_replays.RunReplayDetail.as_view(),
+        name="api-run-replay",
+    ),
+    path(
+        "api/v1/runs/<uuid:run_id>/replays/<uuid:replay_id>/cancel",
+        run_replays.RunReplayCancel.as_view(),
+        name="api-run-replay-cancel",
+    ),
     path("api/v1/usage", budgets.UsageReports.as_view(), name="api-usage"),
     path("api/v1/run-holds", budgets.RunHolds.as_view(), name="api-run-holds"),
     path("api/v1/run-holds/<uuid:hold_id>/release", budgets.RunHoldRelease.as_view(), name="api-run-hold-release"),

@@ -7,6 +7,8 @@ class ApprovalsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.approvals.handlers import HANDLERS
-        from apps.core import outbox
+        from apps.approvals.levels import LEVELS
+        from apps.core import observing, outbox
 
         outbox.register(HANDLERS)
+        observing.register_levels(LEVELS)

@@ -16,6 +16,7 @@ from apps.console.views import (
     policy_exceptions,
     policy_impact,
     rates,
+    run_replays,
 )
 
 urlpatterns = [
@@ -28,6 +29,11 @@ urlpatterns = [
     path("", include("apps.artifacts.urls")),
     path("", include("apps.retention.urls")),
     path("", include("apps.notifications.urls")),
+    path("runs/<uuid:run_id>/replays/", run_replays.run_replays, name="run-replays"),
+    path("runs/<uuid:run_id>/replays/<uuid:replay_id>/", run_replays.run_replay, name="run-replay"),
+    path(
+        "runs/<uuid:run_id>/replays/<uuid:replay_id>/cancel/", run_replays.cancel_run_replay, name="run-replay-cancel"
+    ),
     path("agents/", lists.agents, name="agents"),
     path("agents/<slug:slug>/access/", access.agent_access, name="agent-access"),
     path("agents/<slug:slug>/access.csv", access.agent_access_file, name="agent-access-file"),

@@ -9,7 +9,7 @@ import dataclasses
 import datetime as dt
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from celery import current_app
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from apps.core import clock, locks
+from apps.core import clock, locks, observing
 from apps.core.backoff import wait_seconds
 from apps.core.models import OutboxEvent
 from apps.core.rows import insert_values
@@ -144,7 +144,7 @@ def _deliver(event: OutboxEvent) -> bool:
     if not handlers:
         return True
     try:
-        with transaction.atomic():
+        with observing.step("outbox.deliver", attributes={"mesh.event": event.name}), transaction.atomic():
             for handler in handlers:
                 handler(event.body)
     except Exception as error:  # a handler's bug must not stop the news of other subjects
@@ -157,3 +157,17 @@ def _deliver(event: OutboxEvent) -> bool:
         )
         return False
     return True
+
+
+def _levels_waiting() -> Iterator[observing.Reading]:
+    yield OutboxEvent.objects.filter(delivered_at=None).count(), {}
+
+
+def _levels_lag() -> Iterator[observing.Reading]:
+    """How long the oldest news that is due has waited for its delivery."""
+    now = clock.now()
+    oldest = OutboxEvent.objects.filter(delivered_at=None, due_at__lte=now).order_by("id").first()
+    yield max(0.0, (now - oldest.due_at).total_seconds()) if oldest else 0.0, {}
+
+
+observing.register_levels({"outbox.waiting": _levels_waiting, "outbox.lag_seconds": _levels_lag})

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.core import clock, outbox
+from apps.core import clock, observing, outbox
 from apps.core.models import Heartbeat
 
 WORKER_HEARTBEAT = "worker"
@@ -16,6 +16,12 @@ def drain_outbox() -> None:
 @shared_task
 def forget_delivered_news() -> None:
     outbox.forget_delivered()
+
+
+@shared_task
+def report_levels() -> None:
+    """How much waits and how long, for whoever collects it; nothing is read where nobody does."""
+    observing.report_levels()
 
 
 @shared_task

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from apps.accounts.requests import actor_of, confirmed_at
 from apps.approvals.models import ApprovalState
 from apps.approvals.queries import approval_for
+from apps.core import observing
 from apps.core.actor import Actor
 from apps.core.errors import Invalid
 from apps.core.generations import read_moment
@@ -70,7 +71,7 @@ class ToolCalls(APIView):
         asked, is_dry_run = read_tool_call(
             request.data,
             key_header=request.headers.get("Idempotency-Key"),
-            trace=read_traceparent(request.headers.get("traceparent")),
+            trace=read_traceparent(request.headers.get("traceparent")) or observing.here(),
         )
         if is_dry_run:
             agent = agent_behind(signed_in.credential.id, moment=read_moment()).agent

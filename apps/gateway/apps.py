@@ -7,8 +7,9 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.approvals import hygiene, subjects
-        from apps.core import outbox
+        from apps.core import observing, outbox
         from apps.gateway.handlers import HANDLERS
+        from apps.gateway.observed import LEVELS
         from apps.gateway.queries import compensated_calls
         from apps.gateway.run_budgets import section_of
         from apps.gateway.run_facts import ABOVE as OF_RUNS
@@ -21,5 +22,6 @@ class GatewayConfig(AppConfig):
         facts.register(OF_RUNS)
         sections.register(section_of)
         outbox.register(HANDLERS)
+        observing.register_levels(LEVELS)
         subjects.register(TOOL_CALL)
         hygiene.register_undone(TOOL_CALL.name, compensated_calls)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from apps.core import observing
 from apps.core.errors import ConnectorError
 from apps.core.outward import (
     AnswerLost,
@@ -87,7 +88,13 @@ def _outgoing(tool: Tool, endpoint: ConnectorEndpoint, arguments: dict[str, Any]
     return Outgoing(
         method=template["method"],
         url=url,
-        headers=OWN_HEADERS | own | {"Idempotency-Key": idempotency_key} | _authorization(endpoint),
+        headers={
+            **OWN_HEADERS,
+            **own,
+            "Idempotency-Key": idempotency_key,
+            **_authorization(endpoint),
+            **observing.headers(),
+        },
         body=body,
     )
 

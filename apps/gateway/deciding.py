@@ -16,6 +16,7 @@ from apps.core.money import Money
 from apps.core.rows import insert, new, sole
 from apps.gateway.excepting import note_uses
 from apps.gateway.models import Decision, DecisionMoment, ToolCall
+from apps.gateway.observed import DECISION
 from apps.gateway.requests import CallRequest
 from apps.policies.detectors import installed
 from apps.policies.evaluation import LoadedRelease, decide
@@ -62,6 +63,7 @@ def _read_endpoint(connector_id: UUID, environment: str) -> ConnectorEndpoint | 
     return sole(ConnectorEndpoint.objects.filter(connector_id=connector_id, environment=environment))
 
 
+@DECISION
 def verdict_on(
     *,
     agent: Agent,

@@ -11,6 +11,7 @@ from apps.core.money import Money
 from apps.gateway.deciding import audit_data
 from apps.gateway.events import CompensationEnded, ToolCallDecided, ToolCallFinished, ToolCallLeftUnknown
 from apps.gateway.models import CallState, Decision, Outcome, ToolCall
+from apps.gateway.observed import count_end
 from apps.runs import services as runs
 from apps.runs.models import RunState, SpanKind, SpanStatus
 
@@ -119,6 +120,7 @@ def tell_end(call: ToolCall, *, actor: Actor, data: dict[str, Any] | None = None
 
 def tell_end_of_run(call: ToolCall) -> None:
     """News of the end, and the end of a run that was opened for this call alone."""
+    count_end(call)
     outbox.add(ToolCallFinished(tool_call_id=str(call.id), run_id=str(call.run_id), state=call.state))
     if call.state == CallState.OUTCOME_UNKNOWN:
         outbox.add(ToolCallLeftUnknown(tool_call_id=str(call.id), run_id=str(call.run_id)))

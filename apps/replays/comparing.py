@@ -49,6 +49,13 @@ class Again:
     verdict: Verdict | None = None
 
 
+def money_then(call_version: int, minor: int | None, currency: str) -> Money | None:
+    """What a call was about when it was asked for; None also for one that was changed since, which is about other money
+    now.
+    """
+    return Money(minor, currency) if currency and minor is not None and call_version == 1 else None
+
+
 def decide_again(stored: Stored, releases: Sequence[LoadedRelease] | None, present: Present) -> Again:
     """`releases` are those to decide under, None where one of those it was made under is not to be had."""
     if stored.body is None:
@@ -67,6 +74,15 @@ def decide_again(stored: Stored, releases: Sequence[LoadedRelease] | None, prese
         if reason is not None:
             return Again(reason, money)
     return Again(kind, money, verdict)
+
+
+def told(verdict: Verdict) -> dict[str, Any]:
+    """Of a new verdict what is kept beside the old one."""
+    return {
+        "policies": [policy.as_json() for policy in verdict.policies],
+        "obligations": verdict.obligations.as_json(),
+        "errors": list(verdict.errors),
+    }
 
 
 def _kind_of(stored: Stored, verdict: Verdict) -> Kind | None:

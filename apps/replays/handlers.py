@@ -6,7 +6,7 @@ from uuid import UUID
 from apps.core.outbox import DomainEvent, Handler
 from apps.policies.events import PolicyReviewRequested
 from apps.replays import services, tasks
-from apps.replays.events import ImpactReplayAsked
+from apps.replays.events import ImpactReplayAsked, RunReplayAsked
 from apps.replays.models import Mode
 
 
@@ -19,7 +19,12 @@ def replay_for_review(event: dict[str, Any]) -> None:
     services.replay_for_review(UUID(event["request_id"]))
 
 
+def begin_run_replay(event: dict[str, Any]) -> None:
+    tasks.advance_run_replay.delay(event["replay_id"])
+
+
 HANDLERS: dict[type[DomainEvent], list[Handler]] = {
     ImpactReplayAsked: [begin_replay],
+    RunReplayAsked: [begin_run_replay],
     PolicyReviewRequested: [replay_for_review],
 }

@@ -10,6 +10,8 @@ from apps.gateway.models import Decision, Outcome, ToolCall
 from apps.policies.models import DraftVersion, PolicyRelease, PolicySet
 from apps.registry.models import Environment, Process
 from apps.replays.kinds import Kind
+from apps.replays.steps import StepKind
+from apps.runs.models import Run
 
 FIRST_CHUNK = 250
 
@@ -142,3 +144,90 @@ class ReplayedDecision(models.Model):
     def rules(self) -> list[dict[str, Any]]:
         """The policies that would determine it."""
         return list(self.after.get("policies", []))
+
+
+class Under(models.TextChoices):
+    THEN = "then", "The policies that decided then"
+    TODAY = "today", "The policies that decide there today"
+    SANDBOX = "sandbox", "The policies that decide in the sandbox today"
+    DRAFT = "draft", "A draft, beside those that decided then"
+
+
+class RunReplay(models.Model):
+    """The calls of one ended run decided again, in their order, and answered from the record. Nothing is sent.
+
+    All calls up to `done_to` are done. `is_known` is False behind the first step from which what follows does not
+    follow any more; `parted_at` is that step's position. `tally` counts steps by kind. `moved_at` is when the last
+    chunk was done.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="replays")
+    under = models.CharField(max_length=10, choices=Under.choices, default=Under.THEN)
+    draft_version = models.ForeignKey(DraftVersion, on_delete=models.PROTECT, null=True, related_name="run_replays")
+    state = models.CharField(max_length=10, choices=ReplayState.choices, default=ReplayState.QUEUED)
+    total_count = models.PositiveIntegerField(default=0)
+    done_count = models.PositiveIntegerField(default=0)
+    done_to = models.UUIDField(null=True)
+    is_known = models.BooleanField(default=True)
+    parted_at = models.PositiveIntegerField(null=True)
+    tally = models.JSONField(default=dict)
+    failure = models.CharField(max_length=300, blank=True)
+    asked_by = models.CharField(max_length=160)
+    asked_by_name = models.CharField(max_length=160)
+    asked_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="run_replay_under_a_draft",
+                condition=Q(under="draft", draft_version__isnull=False)
+                | (~Q(under="draft") & Q(draft_version__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                fields=["run"], name="one_replay_of_a_run_at_a_time", condition=Q(state__in=["queued", "running"])
+            ),
+        ]
+        indexes = [models.Index(fields=["run", "-id"], name="replay_of_run")]
+
+    def __str__(self) -> str:
+        return f"Replay of {self.run}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+    @property
+    def under_words(self) -> str:
+        """Under what it was decided again, by name."""
+        if self.draft_version is None:
+            return self.get_under_display()
+        return f"Version {self.draft_version.number} of a draft, beside the policies that decided then"
+
+
+class RunReplayStep(models.Model):
+    """One call of it. `cause` is a `Kind`; `after` is {policies, obligations, errors} of the new verdict, {} where
+    there is none or it is the same.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    replay = models.ForeignKey(RunReplay, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveIntegerField()
+    tool_call = models.ForeignKey(ToolCall, on_delete=models.PROTECT, related_name="+", db_index=False)
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    kind = models.CharField(max_length=20, choices=StepKind.choices)
+    cause = models.CharField(max_length=20, choices=Kind.choices, blank=True)
+    outcome_after = models.CharField(max_length=20, choices=Outcome.choices, blank=True)
+    state_after = models.CharField(max_length=20, blank=True)
+    error_after = models.CharField(max_length=80, blank=True)
+    after = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["replay", "position"], name="run_replay_step_once")]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.get_kind_display()}"

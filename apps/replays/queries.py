@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from apps.core.actor import Actor
 from apps.core.errors import NotFound
 from apps.gateway.models import Decision, DecisionMoment
-from apps.policies.models import PolicyDraft, PolicyRelease
+from apps.policies.models import DraftVersion, PolicyDraft, PolicyRelease
 from apps.policies.queries import releases_of, sets_visible_to
 from apps.policies.releases import LoadedRelease, cache_release, cached_release, content_hash, load_release
 from apps.policies.verdicts import ReleaseRef
@@ -76,18 +76,25 @@ def candidate_of(replay: ImpactReplay) -> LoadedRelease:
     version = replay.draft_version
     if version is None:
         raise ValueError("A replay of nothing, which the database does not hold.")
+    return candidate_in(version, policy_set=replay.policy_set.slug)
+
+
+def candidate_in(version: DraftVersion, *, policy_set: str) -> LoadedRelease:
+    """The same of a version of a draft of this set."""
     known = cached_release(version.id)
     if known is not None:
         return known
     parameters = dict(version.parameters)
-    ref = ReleaseRef(replay.policy_set.slug, 0, content_hash(version.text, parameters))
+    ref = ReleaseRef(policy_set, 0, content_hash(version.text, parameters))
     return cache_release(version.id, load_release(ref, text=version.text, parameters=parameters))
 
 
 class Beside:
-    """The releases to decide under: the one to try, and of the other sets those a decision was made under."""
+    """The releases to decide under: the one to try, and of the other sets those a decision was made under. With none to
+    try they are those of then.
+    """
 
-    def __init__(self, candidate: LoadedRelease) -> None:
+    def __init__(self, candidate: LoadedRelease | None = None) -> None:
         self._candidate = candidate
         self._known: dict[tuple[ReleaseRef, ...], tuple[LoadedRelease, ...] | None] = {}
 
@@ -96,7 +103,7 @@ class Beside:
         others = tuple(
             ReleaseRef(str(ref["set"]), int(str(ref["version"])), str(ref["content_hash"]))
             for ref in refs
-            if ref["set"] != self._candidate.ref.set
+            if self._candidate is None or ref["set"] != self._candidate.ref.set
         )
         if others not in self._known:
             self._known[others] = self._read(others)
@@ -105,7 +112,9 @@ class Beside:
     def _read(self, others: tuple[ReleaseRef, ...]) -> tuple[LoadedRelease, ...] | None:
         found = releases_of(others)
         is_whole = {release.ref for release in found} == set(others) and not any(release.problem for release in found)
-        return (*found, self._candidate) if is_whole else None
+        if not is_whole:
+            return None
+        return found if self._candidate is None else (*found, self._candidate)
 
 
 def _to_read() -> QuerySet[ImpactReplay]:

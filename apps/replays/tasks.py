@@ -17,7 +17,16 @@ def advance_replay(replay_id: str) -> None:
 
 
 @shared_task
+def advance_run_replay(replay_id: str) -> None:
+    """The same of the replay of a run."""
+    if services.advance_run_replay(UUID(replay_id)):
+        advance_run_replay.delay(replay_id)
+
+
+@shared_task
 def follow_replays() -> None:
     """Every few seconds: shadows with decisions to look at, replays whose worker was killed or whose task was lost."""
+    for replay_id in services.run_replays_to_advance():
+        advance_run_replay.delay(str(replay_id))
     for replay_id in services.replays_to_advance():
         advance_replay.delay(str(replay_id))

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 
-from apps.core import clock
+from apps.core import clock, observing
 from apps.core.ids import uuid7
 from apps.core.tracing import number_of_span
 from apps.registry.models import Agent
@@ -61,7 +61,9 @@ def store_spans(*, agent: Agent, body: bytes) -> Stored:
     attributes = Attributes(may_hold_secrets=secrets.may_be_in(body))
     rows, rejected = _rows(request_in(body), Request.of(agent.id, received_at, attributes))
     _ensure_partition(received_at)
-    return Stored(_store(agent, rows, received_at), len(rejected), _words(rejected))
+    stored = Stored(_store(agent, rows, received_at), len(rejected), _words(rejected))
+    observing.count("telemetry.spans", by=stored.new_count, attributes={"mesh.environment": agent.environment})
+    return stored
 
 
 def _rows(told: Any, request: Request) -> tuple[list[Row], list[str]]:

@@ -345,6 +345,19 @@ class Scene:
         return replays.replay_draft(actor=actor("priya"), draft_id=self.policy_draft).id
 
     @cached_property
+    def carried_run(self) -> UUID:
+        """With a call that was carried out."""
+        run = self.writer.api().post("/api/v1/runs", {"title": "Dispute INV-1043"}, format="json").json()
+        self.writer.call("180.00", key="of-ended-run", run_id=run["id"])
+        self.writer.api().patch(f"/api/v1/runs/{run['id']}", {"state": "failed"}, format="json")
+        return UUID(run["id"])
+
+    @cached_property
+    def run_replay(self) -> UUID:
+        """It waits for a worker."""
+        return replays.replay_run(actor=actor("omar"), run_id=self.carried_run).id
+
+    @cached_property
     def policy_review(self) -> UUID:
         return sent(raised("800.00"), environment="staging").id
 
@@ -690,6 +703,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tool-calls": CALL,
     "POST /api/v1/authorize": CALL,
     "POST /api/v1/runs": {"title": "Dispute INV-1042"},
+    "POST /runs/{carried_run}/replays/": {"under": "then"},
     "POST /runs/{timed_run}/extend/": {"seconds": "86400", "reason": "The bank is closed today"},
     "POST /api/v1/runs/{timed_run}/extend": lambda scene: {
         "until": (_in_an_hour() + dt.timedelta(days=1)).isoformat(),

@@ -65,6 +65,7 @@ TAKE_NO_BODY = {
     "POST /api/v1/policy-reviews/{policy_review}/withdraw",
     "POST /api/v1/policy-reviews/{policy_emergency}/ask-again",
     "POST /api/v1/policy-replays/{policy_replay}/cancel",
+    "POST /api/v1/runs/{carried_run}/replays/{run_replay}/cancel",
     "POST /api/v1/runs/{done_run}/unwind",
     "POST /api/v1/tool-calls/{done_call}/compensate",
 }
@@ -86,6 +87,7 @@ MAY_BE_EMPTY = {
     "POST /api/v1/policy-drafts/{policy_draft}/replays",
     "POST /api/v1/policy-drafts/{policy_draft}/shadows",
     "POST /api/v1/policies/{process}/versions/1/replays",
+    "POST /api/v1/runs/{carried_run}/replays",
 }
 
 ACT = {str(act): act for act in ACTS}

@@ -15,7 +15,8 @@ from apps.registry import services as registry
 from apps.registry.definitions import definition_of
 from apps.registry.models import Agent, Connector, ConnectorEndpoint, Process, Tool
 from apps.replays.kinds import Kind
-from apps.replays.models import ReplayedDecision
+from apps.replays.models import ReplayedDecision, ReplayState, RunReplay, RunReplayStep
+from apps.replays.steps import StepKind
 from apps.retention import services as retention
 from apps.runs.models import Run
 from tests.access.scene import Scene, exception
@@ -60,7 +61,9 @@ class Crowd:
         writer, run = self.scene.writer, str(self.scene.run)
         for key, amount in (("alone", "180.00"), ("denied", "0.00")):
             writer.call(amount, key=f"{key}-{number}", **({"run_id": run} if key == "alone" else {}))
-        _would_be_another(self.scene, parked(writer, key=f"waiting-{number}", run_id=run)[0])
+        waiting = parked(writer, key=f"waiting-{number}", run_id=run)[0]
+        _would_be_another(self.scene, waiting)
+        _replay_once_more(self.scene, waiting, number)
         make_unknown(writer, f"unknown-{number}")
         make_ungoverned(writer, f"tool-{number}", count=2)
         make_price(f"model-{number}")
@@ -97,6 +100,21 @@ class Crowd:
         self.scene.hold_a_run(f"in-circles-{number}")
         make_budget(cap=10**12, scope_reference=f"colleague-{number}")
         make_rate(scope_reference=f"colleague-{number}")
+
+
+def _replay_once_more(scene: Scene, call: ToolCall, number: int) -> None:
+    """One more step of the replay that waits, and one more replay that has ended."""
+    replay = RunReplay.objects.get(id=scene.run_replay)
+    RunReplayStep.objects.create(
+        replay=replay,
+        position=number + 1,
+        tool_call=call,
+        decision=call.decisions.get(),
+        kind=StepKind.SAME,
+    )
+    RunReplay.objects.create(
+        run_id=scene.carried_run, state=ReplayState.DONE, asked_at=replay.asked_at, moved_at=replay.asked_at
+    )
 
 
 def _would_be_another(scene: Scene, call: ToolCall) -> None:

@@ -21,6 +21,7 @@ from apps.gateway.consent import consent_request
 from apps.gateway.deciding import Granted, call_digest, explain_denial, granted_tool, record_decision, verdict_on
 from apps.gateway.keys import check_key
 from apps.gateway.models import CallState, Decision, DecisionMoment, Outcome, ToolCall
+from apps.gateway.observed import INTAKE
 from apps.gateway.reach import reach_of_request
 from apps.gateway.requests import CallRequest
 from apps.gateway.services.asked import Asked, checked, person_behind, renewed
@@ -68,6 +69,7 @@ class Intake:
     retry_after_seconds: int | None = None
 
 
+@INTAKE
 def request_tool_call(
     *,
     agent: Agent,

@@ -25,6 +25,7 @@ from apps.gateway.arguments import check_arguments
 from apps.gateway.covered import calls_held
 from apps.gateway.deciding import Granted, endpoint_of, granted_tool
 from apps.gateway.models import CallState, ToolCall
+from apps.gateway.observed import of_call
 from apps.gateway.reach import reach_of
 from apps.gateway.services.execution import (
     MAX_ATTEMPTS,
@@ -83,6 +84,7 @@ def resolved_but_parked_calls() -> list[UUID]:
     return list(parked.order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
 
 
+@of_call("tool_call.recover")
 def recover_tool_call(call_id: UUID) -> None:
     """Find out about one overdue call. Only the process whose conditional update claims it goes on."""
     claim = _claim(call_id)

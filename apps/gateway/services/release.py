@@ -21,6 +21,7 @@ from apps.gateway import spending
 from apps.gateway.arguments import arguments_digest
 from apps.gateway.deciding import Granted, call_digest, granted_tool, record_decision, verdict_on
 from apps.gateway.models import CallState, Decision, DecisionMoment, ToolCall
+from apps.gateway.observed import of_call
 from apps.gateway.queries import DecidedAs, decided_as
 from apps.gateway.reach import halts_on_release
 from apps.gateway.services.execution import Execution, deadline_after, run_execution
@@ -68,6 +69,7 @@ class Changed:
     after: Any = None
 
 
+@of_call("tool_call.release")
 def release_tool_call(call_id: UUID) -> UUID | None:
     """Carry out a call whose approval is resolved or whose system is back, or end it. Safe to call any number of times
     and from several workers at once. Returns the call that waits behind it, if it has made way for one.

@@ -16,6 +16,7 @@ from apps.core.generations import Moment, read_moment
 from apps.gateway.clients import call_connector, timeout_seconds
 from apps.gateway.deciding import Granted
 from apps.gateway.models import CallState, ToolCall
+from apps.gateway.observed import EGRESS
 from apps.registry.models import ConnectorEndpoint
 
 # What says that the system itself is not well, and not that it minds this request.
@@ -46,6 +47,7 @@ def must_wait(granted: Granted, admission: Admission) -> bool:
     return admission == Admission.WAIT or (admission == Admission.AFTER_OTHERS and granted.tool.can_wait)
 
 
+@EGRESS
 def send(
     granted: Granted,
     arguments: dict[str, Any],

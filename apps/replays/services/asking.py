@@ -50,7 +50,7 @@ def replay_draft(
     """
     with transaction.atomic():
         draft = draft_for(actor, draft_id)
-        version = _checked_version(actor, draft_id)
+        version = checked_version(actor, draft_id)
         return _ask(actor, draft.policy_set, Mode.REPLAY, environment, since, until, version=version)
 
 
@@ -110,7 +110,7 @@ def shadow_draft(
         raise Invalid("replay.bad_window", f"A shadow follows for 1 to {LONGEST_SHADOW_DAYS} days.")
     with transaction.atomic():
         draft = draft_for(actor, draft_id)
-        version = _checked_version(actor, draft_id)
+        version = checked_version(actor, draft_id)
         now = clock.now()
         until = now + dt.timedelta(days=days)
         return _ask(actor, draft.policy_set, Mode.SHADOW, environment, now, until, version=version)
@@ -130,7 +130,8 @@ def cancel_replay(*, actor: Actor, replay_id: UUID) -> ImpactReplay:
     return replay
 
 
-def _checked_version(actor: Actor, draft_id: UUID) -> DraftVersion:
+def checked_version(actor: Actor, draft_id: UUID) -> DraftVersion:
+    """The draft as it is saved now, without mistakes. Raises Invalid and Conflict."""
     draft = draft_for(actor, draft_id)
     require_writer(actor, draft.policy_set.process)
     if draft.state not in (DraftState.OPEN, DraftState.IN_REVIEW):

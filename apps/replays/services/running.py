@@ -21,11 +21,10 @@ from django.db.models.functions import Cast
 
 from apps.core import clock, outbox
 from apps.core.ids import first_id_at
-from apps.core.money import Money
 from apps.policies.detectors import installed
 from apps.policies.models import DraftState
 from apps.registry.models import Tool
-from apps.replays.comparing import Again, Present, Stored, decide_again
+from apps.replays.comparing import Again, Present, Stored, decide_again, money_then, told
 from apps.replays.events import ImpactReplayEnded
 from apps.replays.kinds import Kind
 from apps.replays.models import (
@@ -188,8 +187,6 @@ def _stored(replay: ImpactReplay, chunk: ReplayChunk) -> Iterator[tuple[Stored, 
         decisions = decisions.filter(id__gt=chunk.after)
     for row in decisions.values_list(*COLUMNS):
         decision_id, call_id, process_id, outcome, obligations, errors, refs, body, version, minor, currency = row
-        # a call that was changed since is about other money than it was when it was asked for
-        money = Money(minor, currency) if currency and minor is not None and version == 1 else None
         stored = Stored(
             decision_id,
             call_id,
@@ -198,7 +195,7 @@ def _stored(replay: ImpactReplay, chunk: ReplayChunk) -> Iterator[tuple[Stored, 
             obligations,
             bool(errors),
             None if body is None else bytes(body),
-            money,
+            money_then(version, minor, currency),
         )
         yield stored, refs
 
@@ -220,13 +217,7 @@ def _add(found: _Found, replay: ImpactReplay, stored: Stored, again: Again, kind
             outcome_after=verdict.outcome if verdict else "",
             money_minor=money.minor if money else None,
             currency=money.currency if money else "",
-            after={
-                "policies": [policy.as_json() for policy in verdict.policies],
-                "obligations": verdict.obligations.as_json(),
-                "errors": list(verdict.errors),
-            }
-            if verdict
-            else {},
+            after=told(verdict) if verdict else {},
         )
     )
 
