@@ -14,9 +14,9 @@ is from Dana to Felix, `timed_run` is a run of the writer that may take an hour.
 process, `policy_replay` is of it and waits for a worker, `policy_review` waits for the same in staging, where nobody
 reviewed `policy_emergency` in time; version 2 of the process's policies decides in the sandbox, and `policy_exception`
 is for another agent of it than the writer. `retention_rule` is of the process, `legal_hold` is on a run of the writer,
-`ended_run` is one that says something
-still and `carried_run` one whose call was carried out; `run_replay`, of that, waits for a worker. `script` is Dana's
-personal token, `ungoverned` an action of the writer, which told of `told_step` in `told_run`.
+`ended_run` is one that says something still and `carried_run` one whose call was carried out; `run_replay`, of that,
+waits for a worker. `script` is Dana's personal token, `ungoverned` an action of the writer, which told of `told_step`
+in `told_run`.
 """
 
 from dataclasses import dataclass
@@ -87,10 +87,10 @@ POST   /runs/{run}/state/reveal/                    in   403   403   403   200  
 GET    /runs/{run}/artifacts/{artifact}/            in   403   403   200   403   200   403   404      in    in      in
 GET    /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   200   403   404      in    in      in
 POST   /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   409   403   404      in    in      in
-GET    /runs/{carried_run}/replays/                    in   200   200   200   200   200   200   404      in    in      in
-POST   /runs/{carried_run}/replays/                    in   403   403   302   403   302   302   404      in    in      in
-GET    /runs/{carried_run}/replays/{run_replay}/       in   200   200   200   200   200   200   404      in    in      in
-POST   /runs/{carried_run}/replays/{run_replay}/cancel/ in  403   403   302   403   302   302   404      in    in      in
+GET    /runs/{carried_run}/replays/               in   200   200   200   200   200   200   404      in    in      in
+POST   /runs/{carried_run}/replays/               in   403   403   302   403   302   302   404      in    in      in
+GET    /runs/{carried_run}/replays/{run_replay}/    in   200   200   200   200   200   200   404      in    in      in
+POST   /runs/{carried_run}/replays/{run_replay}/cancel/ in  403   403   302   403   302   302   404      in    in     in
 GET    /unknown/                                    in   200   200   200   200   200   200   200      in    in      in
 GET    /unknown/{unknown}/                          in   200   200   200   200   200   200   404      in    in      in
 POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
@@ -221,10 +221,10 @@ GET    /api/v1/unknown-outcomes                    401   200   200   200   200  
 GET    /api/v1/unknown-outcomes/{unknown}          401   200   200   200   200   200   200   404     403   403     200
 GET    /api/v1/runs/{done_run}/unwind              401   200   200   200   200   200   200   404     200   404     200
 POST   /api/v1/runs/{timed_run}/extend             401   403   403   403   403   200   403   404     403   403     403
-GET    /api/v1/runs/{carried_run}/replays             401   200   200   200   200   200   200   404     403   403     200
-POST   /api/v1/runs/{carried_run}/replays             401   403   403   202   403   202   202   404     403   403     403
+GET    /api/v1/runs/{carried_run}/replays        401   200   200   200   200   200   200   404     403   403     200
+POST   /api/v1/runs/{carried_run}/replays        401   403   403   202   403   202   202   404     403   403     403
 GET    /api/v1/runs/{carried_run}/replays/{run_replay} 401 200   200   200   200   200   200   404     403   403     200
-POST   /api/v1/runs/{carried_run}/replays/{run_replay}/cancel 401 403 403 200 403   200   200   404     403   403     403
+POST   /api/v1/runs/{carried_run}/replays/{run_replay}/cancel 401 403 403 200 403   200   200   404     403   403    403
 POST   /api/v1/runs/{done_run}/unwind              401   403   403   202   403   202   403   404     202   404     403
 POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403   200   403   404     200   404     403
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
