@@ -93,6 +93,7 @@ def world(db: None, world_file: Path, erp: FakeErp) -> FakeErp:
     return erp
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow files first: at the end one process would work at one of them alone. A file stays with one process, and
     so do all journeys: a second installation for the other half of them would cost both their time.

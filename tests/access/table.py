@@ -87,10 +87,10 @@ POST   /runs/{run}/state/reveal/                    in   403   403   403   200  
 GET    /runs/{run}/artifacts/{artifact}/            in   403   403   200   403   200   403   404      in    in      in
 GET    /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   200   403   404      in    in      in
 POST   /runs/{run}/artifacts/{artifact}/reveal/     in   403   403   403   200   409   403   404      in    in      in
-GET    /runs/{carried_run}/replays/               in   200   200   200   200   200   200   404      in    in      in
-POST   /runs/{carried_run}/replays/               in   403   403   302   403   302   302   404      in    in      in
+GET    /runs/{carried_run}/replays/                 in   200   200   200   200   200   200   404      in    in      in
+POST   /runs/{carried_run}/replays/                 in   403   403   302   403   302   302   404      in    in      in
 GET    /runs/{carried_run}/replays/{run_replay}/    in   200   200   200   200   200   200   404      in    in      in
-POST   /runs/{carried_run}/replays/{run_replay}/cancel/ in  403   403   302   403   302   302   404      in    in     in
+POST   /runs/{carried_run}/replays/{run_replay}/cancel/ in 403 403 302 403 302 302 404 in in in
 GET    /unknown/                                    in   200   200   200   200   200   200   200      in    in      in
 GET    /unknown/{unknown}/                          in   200   200   200   200   200   200   404      in    in      in
 POST   /unknown/{unknown}/resolve/                  in   403   403   302   403   302   403   404      in    in      in
@@ -221,10 +221,10 @@ GET    /api/v1/unknown-outcomes                    401   200   200   200   200  
 GET    /api/v1/unknown-outcomes/{unknown}          401   200   200   200   200   200   200   404     403   403     200
 GET    /api/v1/runs/{done_run}/unwind              401   200   200   200   200   200   200   404     200   404     200
 POST   /api/v1/runs/{timed_run}/extend             401   403   403   403   403   200   403   404     403   403     403
-GET    /api/v1/runs/{carried_run}/replays        401   200   200   200   200   200   200   404     403   403     200
-POST   /api/v1/runs/{carried_run}/replays        401   403   403   202   403   202   202   404     403   403     403
-GET    /api/v1/runs/{carried_run}/replays/{run_replay} 401 200   200   200   200   200   200   404     403   403     200
-POST   /api/v1/runs/{carried_run}/replays/{run_replay}/cancel 401 403 403 200 403   200   200   404     403   403    403
+GET    /api/v1/runs/{carried_run}/replays          401   200   200   200   200   200   200   404     403   403     200
+POST   /api/v1/runs/{carried_run}/replays          401   403   403   202   403   202   202   404     403   403     403
+GET    /api/v1/runs/{carried_run}/replays/{run_replay} 401 200 200 200 200 200 200 404 403 403 200
+POST   /api/v1/runs/{carried_run}/replays/{run_replay}/cancel 401 403 403 200 403 200 200 404 403 403 403
 POST   /api/v1/runs/{done_run}/unwind              401   403   403   202   403   202   403   404     202   404     403
 POST   /api/v1/tool-calls/{done_call}/compensate   401   403   403   200   403   200   403   404     200   404     403
 POST   /api/v1/authorize                           401   403   403   403   403   403   403   403     200   404     403
@@ -247,6 +247,7 @@ GET    /api/v1/legal-holds                         401   200   200   200   200  
 POST   /api/v1/legal-holds                         401   403   403   403   201   201   403   404     403   403     403
 POST   /api/v1/legal-holds/{legal_hold}/lift       401   403   403   403   200   200   403   404     403   403     403
 POST   /api/v1/runs/{ended_run}/erase              401   403   403   403   200   200   403   404     403   403     403
+GET    /api/v1/runs/compare?a={run}&b={told_run}   401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}/story                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{run}/steps                    401   200   200   200   200   200   200   404     200   404     200
 GET    /api/v1/runs/{told_run}/steps/{told_step}   401   200   200   200   200   200   200   404     200   404     200

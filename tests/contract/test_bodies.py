@@ -52,6 +52,7 @@ TAKE_NO_BODY = {
     "POST /api/v1/external-approvals/{external}/cancel",
     "DELETE /api/v1/tokens/{token}",
     "DELETE /api/v1/data-class-rules/{data_class_rule}",
+    "DELETE /api/v1/retention-rules/{retention_rule}",
     "DELETE /api/v1/approvals/{snoozed}/snooze",
     "DELETE /api/v1/approval-views/{saved_view}",
     "POST /api/v1/bulk-votes/{bulk}/cancel",

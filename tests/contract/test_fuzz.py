@@ -100,6 +100,7 @@ def ids_of(scene: Scene) -> dict[str, str]:
         "approval_id": str(scene.approval),
         "call_id": str(scene.call),
         "run_id": str(scene.run),
+        "step_id": str(scene.step),
         "token_id": str(scene.token),
         "rule_id": str(scene.data_class_rule),
         "view_id": str(scene.saved_view),

@@ -12,7 +12,7 @@ from apps.artifacts.queries import artifact_for, document_of, hidden_from, versi
 from apps.core import outbox
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Gone, NotAllowed, Unavailable
-from apps.gateway.services.revealing import reason_given
+from apps.gateway.services.revealing import people_only, reason_given
 from apps.registry.masking import SECRET, Classes
 from apps.registry.permissions import REVEAL
 from apps.registry.queries import require
@@ -55,8 +55,7 @@ def reveal_state(*, actor: Actor, run_id: UUID, number: int | None, reason: str)
 
 def revealable_run(actor: Actor, run_id: UUID) -> Run:
     """The run, for a person who may reveal what belongs to its process."""
-    if not actor.is_person:
-        raise NotAllowed("people.only", "Only a person may do this.")
+    people_only(actor)
     run = run_for(actor, run_id)
     require(actor, REVEAL, run.process)
     return run

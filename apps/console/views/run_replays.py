@@ -91,7 +91,8 @@ def cancel_run_replay(request: HttpRequest, run_id: UUID, replay_id: UUID) -> Ht
 def _drafts_for(actor: Actor, run: Run) -> list[PolicyDraft]:
     """Open drafts that would decide calls of this run and that the actor may try."""
     reached = Q(policy_set__process=None) | Q(policy_set__process=run.process_id)
-    drafts = drafts_visible_to(actor).filter(reached, state__in=(DraftState.OPEN, DraftState.IN_REVIEW))
+    open_ones = drafts_visible_to(actor).filter(reached, state__in=(DraftState.OPEN, DraftState.IN_REVIEW))
+    drafts = list(open_ones.select_related("policy_set__process", "base"))
     # of two kinds at most: for the whole mesh, and of this process
     may = {process: may_write(actor, process) for process in {draft.policy_set.process for draft in drafts}}
     return [draft for draft in drafts if may[draft.policy_set.process]]
