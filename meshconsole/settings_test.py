@@ -1,6 +1,7 @@
 """Settings of the test suite: the product's own, with a faster password hash and plain static files."""
 
 import os
+import re
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" * 4)
 os.environ.setdefault("VAULT_KEYS", "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk=")
@@ -18,6 +19,13 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 STORAGES["artifacts"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}  # noqa: F405
 WHITENOISE_AUTOREFRESH = True
 ACCOUNT_RATE_LIMITS = False
+# Tests empty their cache; those of the process beside them keep theirs.
+if worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
+    CACHES["default"]["LOCATION"] = re.sub(  # noqa: F405
+        r"\bdb=\d+",
+        f"db={2 + int(worker)}",
+        CACHES["default"].get("LOCATION", ""),  # noqa: F405
+    )
 
 # What a test sets it lets this process read anew; nothing else may add a query now and then.
 RATES_REMEMBERED_SECONDS = 3600.0

@@ -93,14 +93,8 @@ def world(db: None, world_file: Path, erp: FakeErp) -> FakeErp:
     return erp
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow files first: at the end one process would work at one of them alone. A file stays with one process, and
-    so do all journeys: a second installation for the other half of them would cost both their time.
-    """
-    for item in items:
-        path = item.path.relative_to(HERE)
-        item.add_marker(pytest.mark.xdist_group("journeys" if path.parts[0] == "journeys" else str(path)))
+    """The slow files first: at the end one process would work at one of them alone."""
     items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in SLOW)
 
 

@@ -11,7 +11,7 @@ from meshconsole.local.throw_away import throw_away_environment
 
 # Two processes, each test file in one of them, in the order of tests/conftest.py. What is asked for by name runs in
 # one, so that it can be watched. The fire drills want the machine for themselves: by name alone.
-WHOLE_SUITE = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--ignore=tests/fire"]
+WHOLE_SUITE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--ignore=tests/fire"]
 
 
 def main(arguments: list[str]) -> int:

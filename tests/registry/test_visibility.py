@@ -21,6 +21,7 @@ from apps.registry.permissions import (
     OPERATE,
     PERMISSIONS,
     RELEASE_ALONE,
+    RETAIN,
     REVEAL,
     VIEW,
 )
@@ -45,8 +46,8 @@ SYSTEM = system_actor("test")
 HELD = {
     "dana": {VIEW, AUDIT, APPROVE},
     "omar": {VIEW, AUDIT, HALT, OPERATE},
-    "chen": {VIEW, AUDIT, REVEAL},
-    "priya": {VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL, RELEASE_ALONE},
+    "chen": {VIEW, AUDIT, REVEAL, RETAIN},
+    "priya": {VIEW, AUDIT, HALT, GOVERN, OPERATE, REVEAL, RETAIN, RELEASE_ALONE},
     "alex": {VIEW, AUDIT, MANAGE},
     "otto": set(),
 }
@@ -81,7 +82,7 @@ def test_a_token_of_a_person_gives_that_persons_rights(permission: str) -> None:
 @pytest.mark.parametrize("permission", EVERY_PERMISSION)
 def test_a_role_in_the_whole_mesh_holds_in_every_process(permission: str) -> None:
     assign_role(user=person("otto"), role="compliance", process=None, actor=SYSTEM)
-    expected = {"order-to-cash", "procure-to-pay"} if permission in (VIEW, AUDIT, REVEAL) else set()
+    expected = {"order-to-cash", "procure-to-pay"} if permission in (VIEW, AUDIT, REVEAL, RETAIN) else set()
     assert slugs(processes_where(actor("otto"), permission)) == expected
     assert holds_mesh_wide(actor("otto"), permission) is bool(expected)
     assert not holds_mesh_wide(actor("chen"), permission)
