@@ -1,10 +1,8 @@
 """What the steps of a call tell of themselves to whoever collects traces and metrics (`apps.core.observing`)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.db.models import Count, Min
@@ -14,10 +12,13 @@ from apps.core.observing import Attributes
 from apps.core.tracing import TraceContext
 from apps.gateway.models import CallState, ToolCall
 
-if TYPE_CHECKING:
-    from apps.gateway.services.intake import Intake
-
 R = TypeVar("R")
+
+
+class _OfCall(Protocol):
+    """What came of taking a call in."""
+
+    call: ToolCall
 
 
 def _of(call: ToolCall) -> Attributes:
@@ -33,7 +34,7 @@ def _of(call: ToolCall) -> Attributes:
     }
 
 
-def _taken_in(intake: Intake) -> Attributes:
+def _taken_in(intake: _OfCall) -> Attributes:
     return _of(intake.call)
 
 
