@@ -156,9 +156,8 @@ class Under(models.TextChoices):
 class RunReplay(models.Model):
     """The calls of one ended run decided again, in their order, and answered from the record. Nothing is sent.
 
-    All calls up to `done_to` are done. `is_known` is False behind the first step from which what follows does not
-    follow any more; `parted_at` is that step's position. `tally` counts steps by kind. `moved_at` is when the last
-    chunk was done.
+    All calls up to `done_to` are done. `parted_at` is the position of the first step from which what was recorded does
+    not follow any more. `tally` counts steps by kind. `moved_at` is when the last chunk was done.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -169,7 +168,6 @@ class RunReplay(models.Model):
     total_count = models.PositiveIntegerField(default=0)
     done_count = models.PositiveIntegerField(default=0)
     done_to = models.UUIDField(null=True)
-    is_known = models.BooleanField(default=True)
     parted_at = models.PositiveIntegerField(null=True)
     tally = models.JSONField(default=dict)
     failure = models.CharField(max_length=300, blank=True)
@@ -195,6 +193,11 @@ class RunReplay(models.Model):
 
     def __str__(self) -> str:
         return f"Replay of {self.run}"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it still goes as it was recorded."""
+        return self.parted_at is None
 
     @property
     def is_open(self) -> bool:

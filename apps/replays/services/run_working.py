@@ -74,7 +74,6 @@ def _do_chunk(replay: RunReplay) -> bool:
             "done_to",
             "state",
             "moved_at",
-            "is_known",
             "parted_at",
             "ended_at",
             "total_count",
@@ -104,7 +103,7 @@ def _steps(replay: RunReplay, calls: Sequence[ToolCall]) -> list[RunReplayStep]:
         step = step_of(recorded, again, is_known=replay.is_known)
         ended[call.id] = step.state
         if replay.is_known and not step.goes_on:
-            replay.is_known, replay.parted_at = False, position
+            replay.parted_at = position
         verdict = again.verdict if again is not None else None
         steps.append(
             RunReplayStep(
