@@ -37,7 +37,6 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 HERE = Path(__file__).parent
 # Browsers and whole installations.
 SLOW = ("journeys", "accessibility", "queries")
-LOAD_AGAIN = pytest.StashKey[Callable[[], None]]()
 
 
 @pytest.fixture(scope="session")
@@ -61,16 +60,13 @@ def world_file(erp_server: FakeErp, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    django_db_setup: None, django_db_blocker: Any, world_file: Path, request: pytest.FixtureRequest
-) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any, world_file: Path) -> None:
     """The world is there before the first test. Transactional tests flush by TRUNCATE, which the audit log forbids:
     only here.
     """
     with django_db_blocker.unblock():
         _drop_truncate_guards()
         _load(world_file)
-    request.config.stash[LOAD_AGAIN] = lambda: _load_if_flushed(world_file, django_db_blocker)
 
 
 def _drop_truncate_guards() -> None:
@@ -89,24 +85,11 @@ def _load(world_file: Path) -> None:
     call_command("bootstrap", "--file", str(world_file), stdout=open(os.devnull, "w"))  # noqa: SIM115
 
 
-def _load_if_flushed(world_file: Path, blocker: Any) -> None:
-    with blocker.unblock():
-        if not Process.objects.exists():
-            _load(world_file)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The world is loaded again when a transactional test has flushed it: here, before the test has a transaction, so
-    that it is there for all that follow.
-    """
-    if item.get_closest_marker("django_db"):
-        item.config.stash.get(LOAD_AGAIN, lambda: None)()
-
-
 @pytest.fixture
-def world(db: None, erp: FakeErp) -> FakeErp:
-    """The world of `tests.world`."""
+def world(db: None, world_file: Path, erp: FakeErp) -> FakeErp:
+    """The world of `tests.world`, loaded again when a transactional test has flushed it."""
+    if not Process.objects.exists():
+        _load(world_file)
     return erp
 
 

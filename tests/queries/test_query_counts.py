@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from apps.halts.services import placing
+from apps.registry.models import Process
 from tests.access.scene import Scene, send, undone
 from tests.access.table import ROLES, ROWS, Row
 from tests.conftest import credit
@@ -114,12 +116,16 @@ def _ask(
 
 
 @pytest.fixture(scope="module")
-def measured(django_db_setup: None, django_db_blocker: Any, erp_server: FakeErp) -> Iterator[dict[int, dict[str, int]]]:
+def measured(
+    django_db_setup: None, django_db_blocker: Any, world_file: Path, erp_server: FakeErp
+) -> Iterator[dict[int, dict[str, int]]]:
     """The numbers with few rows and with many, in one transaction for the module: the crowd is dear to make."""
     erp_server.reset()
     # a halt looks once more where its first look finds no call, which would depend on how slow the machine is
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), transaction.atomic():
         patch.setattr(placing, "RECENTLY", placing.LOOKED_BACK)
+        if not Process.objects.exists():
+            call_command("bootstrap", "--file", str(world_file), stdout=open(os.devnull, "w"))  # noqa: SIM115
         crowd = Crowd()
         crowd.grow_to(FEW)
         measure(crowd.scene)  # fills what the process remembers
