@@ -257,6 +257,27 @@ def test_of_two_unwinds_at_once_there_is_one(writer: Robot, erp: FakeErp, api: A
     assert len(erp.requests_of("/tickets")) == 2
 
 
+def test_a_step_that_another_takes_while_it_is_looked_at_stops_nothing(
+    writer: Robot, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undone_by(BY_TICKET)
+    run_id = run_of(writer, "10.00", "20.00")
+    unwind(api("omar"), run_id)
+    look = unwinding.live_compensation
+
+    def look_late(call: ToolCall) -> ToolCall | None:
+        monkeypatch.undo()
+        assert compensate(writer.api(), call).json()["state"] == "succeeded"
+        return look(call)
+
+    monkeypatch.setattr(unwinding, "live_compensation", look_late)
+    services.advance_unwind(Unwind.objects.get().id)
+    work()
+
+    assert states(run_id) == ["compensated"] * 2
+    assert Unwind.objects.get().state == "done"
+
+
 def test_what_cannot_be_undone_is_shown_before_and_left(writer: Robot, api: Api) -> None:
     undone_by(BY_TICKET)
     run_id = run_of(writer, "10.00")

@@ -193,6 +193,10 @@ def _next_step(unwind_id: UUID) -> UnwindStep | None:
                 _mark(step, UnwindStepState.UNDONE, live_compensation(step.call))
                 continue
             compensation = step.compensation or live_compensation(step.call)
+            if compensation is not None and compensation.state == CallState.SUCCEEDED:
+                # read after its step: it has succeeded in between, and undone the call with that
+                _mark(step, UnwindStepState.UNDONE, compensation)
+                continue
             holding = _hold_over(compensation) if compensation is not None else None
             if compensation is None or (holding is not None and not _holds_still(holding, unwind)):
                 step.unwind = unwind
