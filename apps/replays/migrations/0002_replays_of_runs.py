@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                 ('total_count', models.PositiveIntegerField(default=0)),
                 ('done_count', models.PositiveIntegerField(default=0)),
                 ('done_to', models.UUIDField(null=True)),
+                ('is_known', models.BooleanField(default=True)),
                 ('parted_at', models.PositiveIntegerField(null=True)),
                 ('tally', models.JSONField(default=dict)),
                 ('failure', models.CharField(blank=True, max_length=300)),
