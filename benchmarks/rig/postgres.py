@@ -42,9 +42,13 @@ class Database:
         with psycopg.connect(self.address, autocommit=True) as link:
             link.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
         made.tool("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", stdin=self.tool("pg_dump"))
-        with psycopg.connect(made.address, autocommit=True) as link:
-            link.execute("ANALYZE")
+        made.analyze()
         return made
+
+    def analyze(self) -> None:
+        """Has PostgreSQL learn how many rows there are and what is in them, as autovacuum does in time."""
+        with psycopg.connect(self.address, autocommit=True) as link:
+            link.execute("ANALYZE")
 
     def tool(self, name: str, *arguments: str, stdin: str | None = None, seconds: float = COPY_SECONDS) -> str:
         """What one of PostgreSQL's programs printed. Raises Trouble with its own words when it failed."""
