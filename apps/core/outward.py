@@ -166,6 +166,7 @@ class _Connection(HTTPConnection):
         self.can_go_on = False
         self._may_be_private = may_be_private
         self._ends_at = 0.0
+        self._written = b""
 
     def exchange(
         self,
@@ -179,6 +180,7 @@ class _Connection(HTTPConnection):
     ) -> Answer:
         self.can_go_on = False
         self._ends_at = ends_at
+        self._written = b""
         if self.sock is None:
             self.connect()
         timed: Any = self.sock
@@ -186,6 +188,7 @@ class _Connection(HTTPConnection):
         try:
             try:
                 self.request(method, target, body, headers)
+                self._send_written()
             except (ValueError, InvalidURL) as error:  # all of the head is written before any of it goes out
                 raise CannotBeAsked(str(error)) from None
             response = self.getresponse()
@@ -196,6 +199,14 @@ class _Connection(HTTPConnection):
             raise TookTooLong("the deadline of the whole exchange") from None
         except (HTTPException, OSError) as error:
             raise AnswerLost(str(error)) from None
+
+    def send(self, data: Any) -> None:
+        """Head and body go out together, in one packet where they fit."""
+        self._written += data
+
+    def _send_written(self) -> None:
+        written, self._written = self._written, b""
+        super().send(written)
 
     def connect(self) -> None:
         """Raises NothingSent."""

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
-from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model, QuerySet
 from django.db.models.base import ModelState
 from psycopg.adapt import Transformer
+
+from apps.core import messages
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Model)
@@ -95,12 +96,9 @@ def ask(*questions: Question) -> list[tuple[Any, ...] | None]:
     """The answers, in order. All questions go out in one message, and are still asked one after the other: each sees
     what is committed when its turn comes, so one may wait for a lock under which the next reads.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_message(cursor, questions))
-        answers = [cursor.fetchone()]
-        while cursor.nextset():
-            answers.append(cursor.fetchone())
-    return answers
+    if waiting := _waiting():
+        waiting.send()
+    return messages.first_rows(messages.exchange(_message(questions)))
 
 
 def change(model: type[Model], changes: dict[str, Any], **where: Any) -> int:
@@ -196,8 +194,10 @@ class _Waiting:
     def send(self) -> None:
         statements, self.statements = self.statements, []
         is_claim, self.begins_with_claim = self.begins_with_claim, False
-        if statements and not _send(statements) and is_claim:
+        if is_claim and not _changed_by_first(statements):
             raise NotClaimed
+        if statements and not is_claim:
+            _send(statements)
 
 
 def _send_or_wait(statements: list[Statement]) -> None:
@@ -216,23 +216,25 @@ def _waiting() -> _Waiting | None:
     return getattr(_here, "waiting", None)
 
 
-def _send(statements: list[Statement]) -> int:
-    """How many rows the first of them has changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(_message(cursor, statements))
-        return int(cursor.rowcount)
+def _send(statements: list[Statement]) -> None:
+    messages.tell(_message(statements))
 
 
-def _message(cursor: CursorWrapper, statements: Sequence[Statement]) -> str:
+def _changed_by_first(statements: list[Statement]) -> int:
+    return messages.exchange(_message(statements))[0].command_tuples or 0
+
+
+def _message(statements: Sequence[Statement]) -> bytes:
     """The statements with their values in them. `mogrify` would write each the same way, and look up anew for each how
     values of every type are written.
     """
-    literal = Transformer(cursor.connection).as_literal
+    connection.ensure_connection()
+    literal = Transformer(connection.connection).as_literal
     written = _WRITTEN.get
     texts = [
         sql.encode() % tuple([written(type(value), literal)(value) for value in values]) for sql, values in statements
     ]
-    return b"; ".join(texts).decode()
+    return b"; ".join(texts)
 
 
 def _insert_values(row: Model) -> Statement:

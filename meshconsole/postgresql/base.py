@@ -3,7 +3,10 @@
 import select
 
 from django.db.backends.postgresql import base
+from django.db.backends.utils import debug_transaction
 from psycopg.pq import TransactionStatus
+
+from apps.core.messages import command
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -23,3 +26,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         waiting = select.poll()
         waiting.register(connection.fileno(), select.POLLIN)
         return not waiting.poll(0)
+
+    def _commit(self) -> None:
+        if self.connection is None or self.connection.info.transaction_status is TransactionStatus.IDLE:
+            return
+        with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+            command(self.connection, b"COMMIT")

@@ -1,0 +1,93 @@
+"""One message to PostgreSQL and what each of its statements gave.
+
+A statement by way of Django's cursor and psycopg's lets go of the interpreter's lock for each step of reading its
+answer, and another thread may take it meanwhile. libpq asked itself lets go where it waits.
+"""
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.db import connection
+from django.db.backends.utils import debug_transaction
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+Connection = psycopg.Connection[Any]
+_DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+
+
+def exchange(text: bytes) -> list[PGresult]:
+    """Send statements, complete with their values, and return what each gave. Within `atomic()`, where nothing was sent
+    before, the transaction begins here. Raises Django's database errors.
+    """
+    with _ready_for(text) as raw:
+        results = _results_of(raw.pgconn, text)
+        _check(raw, results[-1])
+    return results
+
+
+def tell(text: bytes) -> None:
+    """`exchange` where nobody asks what the statements gave."""
+    with _ready_for(text) as raw:
+        command(raw, text)
+
+
+def command(raw: Connection, text: bytes) -> None:
+    """Have it carried out on this connection. Raises psycopg's errors."""
+    _check(raw, raw.pgconn.exec_(text))
+
+
+def first_rows(results: list[PGresult]) -> list[tuple[Any, ...] | None]:
+    """The first row of each result, or None, its values as Django's own queries give them."""
+    read = Transformer(connection.connection)
+    rows = []
+    for result in results:
+        read.set_pgresult(result)
+        rows.append(read.load_row(0, tuple) if result.ntuples else None)
+    return rows
+
+
+@contextmanager
+def _ready_for(text: bytes) -> Iterator[Connection]:
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    raw: Connection = connection.connection
+    told = text.decode() if connection.queries_logged else ""
+    with debug_transaction(connection, told), connection.wrap_database_errors:
+        if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
+            command(raw, b"BEGIN")
+        yield raw
+
+
+def _results_of(link: PGconn, text: bytes) -> list[PGresult]:
+    """Waits only in `poll`: `get_result` would wait, and keep the interpreter's lock."""
+    link.send_query(text)
+    poll = select.poll()
+    while link.flush():
+        poll.register(link.socket, select.POLLIN | select.POLLOUT)
+        poll.poll()
+        link.consume_input()
+    poll.register(link.socket, select.POLLIN)
+    results: list[PGresult] = []
+    while True:
+        while link.is_busy():
+            poll.poll()
+            link.consume_input()
+        result = link.get_result()
+        if result is None:
+            return results
+        results.append(result)
+
+
+def _check(raw: Connection, last: PGresult) -> None:
+    """PostgreSQL carries out a message up to the first statement that fails: the last result tells of all."""
+    if raw.pgconn.status != ConnStatus.OK:
+        raise psycopg.OperationalError(raw.pgconn.get_error_message())
+    if last.status not in _DONE:
+        raise error_from_result(last)
