@@ -1,6 +1,5 @@
 """The person of the session as `request.actor`, and their time zone."""
 
-import datetime as dt
 from collections.abc import Callable
 
 from django.conf import settings
@@ -24,7 +23,9 @@ def person_actor(get_response: GetResponse) -> GetResponse:
         user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         person = user if isinstance(user, User) else None
         request.actor = actor_for(person, via=SESSION) if person else None  # type: ignore[attr-defined]
-        with timezone.override(person.time_zone if person else dt.UTC):
+        if person is None:
+            return get_response(request)
+        with timezone.override(person.time_zone):
             return get_response(request)
 
     return middleware

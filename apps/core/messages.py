@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.utils import debug_transaction
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
@@ -54,12 +54,13 @@ def first_rows(results: list[PGresult]) -> list[tuple[Any, ...] | None]:
 
 @contextmanager
 def _ready_for(text: bytes) -> Iterator[Connection]:
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    raw: Connection = connection.connection
-    told = text.decode() if connection.queries_logged else ""
-    with debug_transaction(connection, told), connection.wrap_database_errors:
+    ours = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up anew for each attribute
+    ours.close_if_health_check_failed()
+    ours.ensure_connection()
+    ours.validate_no_broken_transaction()
+    raw: Connection = ours.connection
+    told = text.decode() if ours.queries_logged else ""
+    with debug_transaction(ours, told), ours.wrap_database_errors:
         if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
             command(raw, b"BEGIN")
         yield raw

@@ -50,12 +50,22 @@ _TAKEN_AS_IT_IS: dict[type, type] = {
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
+
+def _written_text(value: str) -> bytes | None:
+    """As psycopg writes it; None for what needs its care: a backslash means something there, and NUL is refused."""
+    if "\\" in value or "\0" in value:
+        return None
+    return b"'%b'" % value.replace("'", "''").encode()
+
+
 # How a value of this type stands in a statement, where that is quicker than to ask psycopg.
-_WRITTEN: dict[type, Callable[[Any], bytes]] = {
+_WRITTEN: dict[type, Callable[[Any], bytes | None]] = {
+    str: _written_text,
     type(None): lambda _: b"NULL",
     bool: lambda value: b"true" if value else b"false",
     UUID: lambda value: b"'%b'" % value.hex.encode(),
     dt.datetime: lambda value: b"'%b'::timestamptz" % value.isoformat().encode(),
+    int: lambda value: b"%d" % value if value >= 0 else b" %d" % value,
 }
 
 
@@ -228,11 +238,13 @@ def _message(statements: Sequence[Statement]) -> bytes:
     """The statements with their values in them. `mogrify` would write each the same way, and look up anew for each how
     values of every type are written.
     """
-    connection.ensure_connection()
-    literal = Transformer(connection.connection).as_literal
+    ours = connections[DEFAULT_DB_ALIAS]
+    ours.ensure_connection()
+    literal = Transformer(ours.connection).as_literal
     written = _WRITTEN.get
     texts = [
-        sql.encode() % tuple([written(type(value), literal)(value) for value in values]) for sql, values in statements
+        sql.encode() % tuple([written(type(value), literal)(value) or literal(value) for value in values])
+        for sql, values in statements
     ]
     return b"; ".join(texts)
 

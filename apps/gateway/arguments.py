@@ -1,13 +1,14 @@
 """Arguments: checked against the tool's schema, and what they mean (money, entity, sentence)."""
 
-from functools import lru_cache
+import json
 from string import Formatter
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema_rs
 
-from apps.core.canonical import canonical_bytes, digest
+from apps.core.canonical import digest
 from apps.core.errors import Invalid
+from apps.core.memory import BoundedCache
 from apps.core.money import Money
 from apps.core.pointers import resolve
 from apps.gateway.limits import check_content
@@ -18,21 +19,34 @@ ERRORS_SHOWN = 20
 SHOWN_CHARACTERS = 80
 
 
-@lru_cache(maxsize=4096)
-def _validator(schema: bytes) -> Any:
-    return jsonschema_rs.validator_for(schema.decode(), validate_formats=True)
+SchemaOf = Literal["input_schema", "output_schema"]
+
+# With the schema it was made of: a definition may be changed before it has a digest of its own.
+_validators: BoundedCache[tuple[str, SchemaOf], tuple[Any, Any]] = BoundedCache(4096)
 
 
-def schema_errors(schema: dict[str, Any], document: Any) -> list[dict[str, str]]:
-    """Every way in which the document misses the schema, as JSON pointer and sentence; [] when it fits."""
+def schema_errors(tool: Tool, which: SchemaOf, document: Any) -> list[dict[str, str]]:
+    """Every way in which the document misses that schema, as JSON pointer and sentence; [] when it fits or there is
+    none.
+    """
+    if getattr(tool, which) is None:
+        return []
     try:
-        errors = _validator(canonical_bytes(schema)).iter_errors(document)
+        errors = _validator(tool, which).iter_errors(document)
         return [
             {"pointer": "".join(f"/{_escape(step)}" for step in error.instance_path), "sentence": error.message}
             for error, _ in zip(errors, range(ERRORS_SHOWN), strict=False)
         ]
     except ValueError:  # nested deeper than the validator goes
         return [{"pointer": "", "sentence": "Nested too deeply."}]
+
+
+def _validator(tool: Tool, which: SchemaOf) -> Any:
+    schema, key = getattr(tool, which), (tool.definition_digest, which)
+    known = _validators.get(key)
+    if known is None or known[0] != schema:
+        known = _validators.put(key, (schema, jsonschema_rs.validator_for(json.dumps(schema), validate_formats=True)))
+    return known[1]
 
 
 def _escape(step: object) -> str:
@@ -47,7 +61,7 @@ def _without_values(errors: list[dict[str, str]]) -> list[dict[str, str]]:
 def check_arguments(tool: Tool, arguments: dict[str, Any], *, quotes: bool = True) -> None:
     """Raise Invalid (422) with a pointer for each error; without `quotes` no value stands in its sentences."""
     check_content(arguments)
-    if errors := schema_errors(tool.input_schema, arguments) or _path_errors(tool, arguments):
+    if errors := schema_errors(tool, "input_schema", arguments) or _path_errors(tool, arguments):
         errors = errors if quotes else _without_values(errors)
         raise Invalid("arguments_invalid", f"The arguments do not fit {tool.name}.", errors=errors)
 

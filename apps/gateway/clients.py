@@ -193,7 +193,7 @@ def _checked_result(tool: Tool, body: bytes) -> Any:
     result = result_or_withheld(tool, result)
     if isinstance(result, Withheld):
         return result
-    if tool.output_schema is not None and (errors := schema_errors(tool.output_schema, result)):
+    if errors := schema_errors(tool, "output_schema", result):
         sentence = f"The answer of {tool.connector.name} does not have the agreed form."
         raise _uncertain("connector.bad_answer", sentence, words=errors[0]["sentence"][:300])
     return result

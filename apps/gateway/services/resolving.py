@@ -162,7 +162,7 @@ def _flaws_of_result(call: ToolCall, evidence: Evidence) -> list[tuple[str, str]
         return [("/result" + pointer_of(excess.path), excess.sentence)]
     if evidence.finding != Finding.HAPPENED:
         return [("/result", "What did not happen has no answer.")]
-    found = schema_errors(call.tool.output_schema, evidence.result) if call.tool.output_schema else []
+    found = schema_errors(call.tool, "output_schema", evidence.result)
     return [(f"/result{error['pointer']}", error["sentence"]) for error in found]
 
 
