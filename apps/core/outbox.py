@@ -69,8 +69,18 @@ def add_many(events: Sequence[DomainEvent]) -> None:
 
 def _values(event: DomainEvent) -> dict[str, Any]:
     now = clock.now()
+    name = type(event).__name__
     body = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}  # type: ignore[arg-type]
-    return {"name": type(event).__name__, "subject": event.subject, "body": body, "written_at": now, "due_at": now}
+    # what nobody hears is delivered as soon as it is written: most news of a governed call is of this kind
+    delivered_at = None if _handlers.get(name) else now
+    return {
+        "name": name,
+        "subject": event.subject,
+        "body": body,
+        "written_at": now,
+        "due_at": now,
+        "delivered_at": delivered_at,
+    }
 
 
 def nudge() -> None:

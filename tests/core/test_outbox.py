@@ -99,3 +99,11 @@ def test_delivered_news_is_forgotten_after_a_week(
     assert outbox.forget_delivered() == 1
     assert [event.body["number"] for event in OutboxEvent.objects.filter(name="Rang")] == [2]
     assert dt.timedelta(days=7) == outbox.KEPT_FOR
+
+
+def test_news_that_nobody_hears_is_delivered_when_it_is_written() -> None:
+    outbox.add(Rang(bell="a", number=1))
+    outbox.add_many([Rang(bell="a", number=2)])
+
+    assert OutboxEvent.objects.filter(name="Rang", delivered_at=None).count() == 0
+    assert OutboxEvent.objects.filter(name="Rang").count() == 2
