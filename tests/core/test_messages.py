@@ -1,7 +1,7 @@
 """Messages past Django's cursor: they fail, begin, end and are counted as a cursor's would."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
@@ -93,14 +93,17 @@ class TestOfItsOwn:
         connection.close_if_unusable_or_obsolete()
         assert answer(b"SELECT 1") == [(1,)]
 
-    def test_who_waits_for_a_lock_leaves_the_interpreter_to_others(self, other: BaseDatabaseWrapper) -> None:
+    @pytest.mark.parametrize("send", [messages.exchange, messages.tell])
+    def test_who_waits_for_a_lock_leaves_the_interpreter_to_others(
+        self, other: BaseDatabaseWrapper, send: Callable[[bytes], object]
+    ) -> None:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(77)")
         got = threading.Event()
 
         def wait_for_it() -> None:
             try:
-                messages.exchange(b"SELECT pg_advisory_lock(77); SELECT 1")
+                send(b"SELECT pg_advisory_lock(77); SELECT 1")
                 got.set()
             finally:
                 connection.close()
