@@ -6,7 +6,7 @@ answer, and another thread may take it meanwhile. libpq asked itself lets go whe
 
 import select
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -59,8 +59,8 @@ def _ready_for(text: bytes) -> Iterator[Connection]:
     ours.ensure_connection()
     ours.validate_no_broken_transaction()
     raw: Connection = ours.connection
-    told = text.decode() if ours.queries_logged else ""
-    with debug_transaction(ours, told), ours.wrap_database_errors:
+    told = debug_transaction(ours, text.decode()) if ours.queries_logged else nullcontext()
+    with told, ours.wrap_database_errors:
         if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
             command(raw, b"BEGIN")
         yield raw

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from babel import UnknownLocaleError
-from babel.numbers import format_currency, get_currency_precision, is_currency
+from babel.numbers import format_currency, get_currency_precision, list_currencies
 
 from apps.core.errors import Invalid
+
+# babel would make the set anew for each amount that is read
+CURRENCIES = frozenset(list_currencies())
 
 # PostgreSQL's bigint, and what RFC 8785 can carry exactly
 MAX_MINOR = 2**53 - 1
@@ -27,7 +30,7 @@ class Money:
         """From a decimal string or whole number of major units. Raises Invalid on anything that is not exactly
         money.
         """
-        if not isinstance(currency, str) or not is_currency(currency):
+        if not isinstance(currency, str) or currency not in CURRENCIES:
             raise Invalid("money.unknown_currency", f"{currency!r} is not a currency code.")
         if isinstance(amount, bool) or not isinstance(amount, str | int) or not AMOUNT.fullmatch(str(amount)):
             raise Invalid("money.not_an_amount", "This is not an amount of money.")
