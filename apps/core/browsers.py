@@ -21,7 +21,7 @@ def for_browsers(path: str) -> Callable[[GetResponse], GetResponse]:
         inner: GetResponse = import_string(path)(get_response)
 
         def middleware(request: HttpRequest) -> HttpResponse:
-            is_program = "HTTP_COOKIE" not in request.META and request.path.startswith(PROGRAM_PATHS)
+            is_program = not request.META.get("HTTP_COOKIE") and request.path.startswith(PROGRAM_PATHS)
             return get_response(request) if is_program else inner(request)
 
         return middleware
