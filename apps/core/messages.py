@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import debug_transaction
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
@@ -52,11 +53,17 @@ def first_rows(results: list[PGresult]) -> list[tuple[Any, ...] | None]:
     return rows
 
 
-@contextmanager
-def _ready_for(text: bytes) -> Iterator[Connection]:
+def connected() -> BaseDatabaseWrapper:
+    """The connection of this thread, a new one where the last was ended."""
     ours = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up anew for each attribute
     ours.close_if_health_check_failed()
     ours.ensure_connection()
+    return ours
+
+
+@contextmanager
+def _ready_for(text: bytes) -> Iterator[Connection]:
+    ours = connected()
     ours.validate_no_broken_transaction()
     raw: Connection = ours.connection
     told = debug_transaction(ours, text.decode()) if ours.queries_logged else nullcontext()

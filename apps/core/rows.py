@@ -238,9 +238,7 @@ def _message(statements: Sequence[Statement]) -> bytes:
     """The statements with their values in them. `mogrify` would write each the same way, and look up anew for each how
     values of every type are written.
     """
-    ours = connections[DEFAULT_DB_ALIAS]
-    ours.ensure_connection()
-    literal = Transformer(ours.connection).as_literal
+    literal = Transformer(messages.connected().connection).as_literal
     written = _WRITTEN.get
     texts = [
         sql.encode() % tuple([written(type(value), literal)(value) or literal(value) for value in values])
