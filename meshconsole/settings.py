@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from meshconsole import env, otel
+from meshconsole.beat import Turns
 from meshconsole.logs import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -244,41 +245,40 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_DB_REUSE_MAX = 100
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-
-
-def _job(task: str, seconds: float) -> dict[str, object]:
-    """A task of the beat. One that no worker took up by the time of its next turns is not run twice afterwards."""
-    return {"task": f"apps.{task}", "schedule": seconds, "options": {"expires": max(5.0, 2 * seconds)}}
-
-
+# name: task, seconds from one turn to the next
+JOBS = {
+    "sweep-outbox": ("apps.core.tasks.drain_outbox", 1),
+    "recover-tool-calls": ("apps.gateway.tasks.recover_tool_calls", 1),
+    "settle-approvals": ("apps.approvals.tasks.settle_approvals", 1),
+    "send-notifications": ("apps.notifications.tasks.send_notifications", 2),
+    "expire-approvals": ("apps.approvals.tasks.expire_approvals", 5),
+    "mark-milestones": ("apps.approvals.tasks.mark_milestones", 5),
+    "escalate-approvals": ("apps.approvals.tasks.escalate_approvals", 5),
+    "resume-bulk-votes": ("apps.approvals.tasks.resume_bulk_votes", 5),
+    "keep-clocks": ("apps.gateway.tasks.keep_clocks", 5),
+    "sweep-external-approvals": ("apps.external.tasks.sweep_external_approvals", 5),
+    "follow-replays": ("apps.replays.tasks.follow_replays", 3),
+    "watch-halts": ("apps.halts.tasks.watch_halts", 5),
+    "watch-halt-rules": ("apps.halts.tasks.watch_rules", 10),
+    "watch-policy-releases": ("apps.policies.tasks.watch_releases", 60),
+    "release-scheduled-policies": ("apps.policies.tasks.release_scheduled", 5),
+    "expire-policy-exceptions": ("apps.policies.tasks.expire_exceptions", 60),
+    "watch-emergency-releases": ("apps.policies.tasks.watch_emergencies", 60),
+    "note-stale-outcomes": ("apps.notifications.tasks.note_stale_outcomes", 60),
+    "time-out-runs": ("apps.runs.tasks.time_out_runs", 5),
+    "report-levels": ("apps.core.tasks.report_levels", 15),
+    "heartbeat": ("apps.core.tasks.beat_heart", 5),
+    "find-ungoverned-actions": ("apps.telemetry.tasks.find_ungoverned_actions", 10),
+    "make-partitions": ("apps.telemetry.tasks.make_partitions", 3600),
+    "purge-content": ("apps.retention.tasks.purge_content", 600),
+    "sweep-artifacts": ("apps.artifacts.tasks.sweep_artifacts", 3600),
+    "forget-delivered-news": ("apps.core.tasks.forget_delivered_news", 3600),
+    "forget-old-notices": ("apps.notifications.tasks.forget_old_notices", 3600),
+}
+# A job that no worker took up by the time of its next turns is not run twice afterwards.
 CELERY_BEAT_SCHEDULE = {
-    "sweep-outbox": _job("core.tasks.drain_outbox", 1),
-    "recover-tool-calls": _job("gateway.tasks.recover_tool_calls", 1),
-    "settle-approvals": _job("approvals.tasks.settle_approvals", 1),
-    "send-notifications": _job("notifications.tasks.send_notifications", 2),
-    "expire-approvals": _job("approvals.tasks.expire_approvals", 5),
-    "mark-milestones": _job("approvals.tasks.mark_milestones", 5),
-    "escalate-approvals": _job("approvals.tasks.escalate_approvals", 5),
-    "resume-bulk-votes": _job("approvals.tasks.resume_bulk_votes", 5),
-    "keep-clocks": _job("gateway.tasks.keep_clocks", 5),
-    "sweep-external-approvals": _job("external.tasks.sweep_external_approvals", 5),
-    "follow-replays": _job("replays.tasks.follow_replays", 3),
-    "watch-halts": _job("halts.tasks.watch_halts", 5),
-    "watch-halt-rules": _job("halts.tasks.watch_rules", 10),
-    "watch-policy-releases": _job("policies.tasks.watch_releases", 60),
-    "release-scheduled-policies": _job("policies.tasks.release_scheduled", 5),
-    "expire-policy-exceptions": _job("policies.tasks.expire_exceptions", 60),
-    "watch-emergency-releases": _job("policies.tasks.watch_emergencies", 60),
-    "note-stale-outcomes": _job("notifications.tasks.note_stale_outcomes", 60),
-    "time-out-runs": _job("runs.tasks.time_out_runs", 5),
-    "report-levels": _job("core.tasks.report_levels", 15),
-    "heartbeat": _job("core.tasks.beat_heart", 5),
-    "find-ungoverned-actions": _job("telemetry.tasks.find_ungoverned_actions", 10),
-    "make-partitions": _job("telemetry.tasks.make_partitions", 3600),
-    "purge-content": _job("retention.tasks.purge_content", 600),
-    "sweep-artifacts": _job("artifacts.tasks.sweep_artifacts", 3600),
-    "forget-delivered-news": _job("core.tasks.forget_delivered_news", 3600),
-    "forget-old-notices": _job("notifications.tasks.forget_old_notices", 3600),
+    name: {"task": task, "schedule": Turns(seconds, place), "options": {"expires": max(5.0, 2 * seconds)}}
+    for place, (name, (task, seconds)) in enumerate(JOBS.items())
 }
 
 # --- API

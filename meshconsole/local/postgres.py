@@ -38,6 +38,8 @@ THROW_AWAY = {
     "checkpoint_timeout": "1h",
     "autovacuum": "off",
 }
+# A new segment of the log is filled with zeros while every commit waits: 46 ms for the usual 16 MB, a fourth for these.
+WAL_SEGMENT_MB = 4
 # The same order of text on every system, so that tests and production sort alike.
 LOCALE = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
 
@@ -85,9 +87,9 @@ class Postgres(Store):
 
     def _initdb(self, program: Path, directory: Path) -> None:
         with self.reached(directory) as (path, descriptor):
-            options = ["-D", path, "-U", ROLE, "--auth=trust", "--no-instructions", *LOCALE]
+            options = ["-D", path, "-U", ROLE, "--auth=trust", "--no-instructions", f"--wal-segsize={WAL_SEGMENT_MB}"]
             quick = [] if self.durable else ["--no-sync"]
-            self._run([program.with_name("initdb"), *options, *quick], directory, descriptor)
+            self._run([program.with_name("initdb"), *options, *LOCALE, *quick], directory, descriptor)
             # in single-user mode, before the cluster is in its place: no start ever finds it without its database
             create = f"CREATE DATABASE {DATABASE};\n"
             self._run(

@@ -22,14 +22,17 @@ GROUP_SECONDS = 1.0
 LOG_BYTES = 10 * 1024 * 1024
 
 
-def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """For `preexec_fn`: on Linux the kernel sends the signal when we end, even by `kill -9`. Elsewhere nothing does."""
+def die_with_parent(number: signal.Signals, *, niceness: int = 0) -> Callable[[], None] | None:
+    """For `preexec_fn`: on Linux the kernel sends the signal when we end, even by `kill -9`, and lets others go before
+    a process that is nice. Elsewhere it does neither.
+    """
     if sys.platform != "linux":
         return None
     libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def in_child() -> None:
         libc.prctl(PR_SET_PDEATHSIG, number)
+        os.nice(niceness)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -142,11 +145,12 @@ class Child:
         directory: Path,
         log: Path,
         grace_seconds: float = 6.0,
+        niceness: int = 0,
     ) -> None:
         self.name = name
         self.log = log
         self._command, self._environment, self._directory = command, environment, directory
-        self._grace_seconds = grace_seconds
+        self._grace_seconds, self._niceness = grace_seconds, niceness
         self._process: subprocess.Popen[bytes] | None = None
         self._asked_at = 0.0
 
@@ -163,7 +167,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGTERM),
+                preexec_fn=die_with_parent(signal.SIGTERM, niceness=self._niceness),
             )
         finally:
             os.close(log)

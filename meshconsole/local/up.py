@@ -22,6 +22,8 @@ from meshconsole.local.terminal import Trouble, say
 
 WEB_THREADS = 8
 WORKER_PROCESSES = 2
+# Whoever waits for an answer goes before what is done behind it: a third of a processor is left for that in any case.
+BEHIND_NICENESS = 5
 WEB_START_SECONDS = 120.0
 # Ended this often before it answered once: waiting longer would help nobody.
 WEB_FAILURES = 3
@@ -119,13 +121,20 @@ class Console:
         beat = ["beat", "--schedule", str(self._home.path / "beat-schedule"), "--loglevel", "WARNING"]
         return [
             self._child("web", web, {**environment, "DB_KEEP": "1", "WEB_THREADS": str(WEB_THREADS)}),
-            self._child("worker", [*celery, *worker], environment),
-            self._child("beat", [*celery, *beat], environment),
+            self._child("worker", [*celery, *worker], environment, niceness=BEHIND_NICENESS),
+            self._child("beat", [*celery, *beat], environment, niceness=BEHIND_NICENESS),
         ]
 
-    def _child(self, name: str, module: list[str], environment: Mapping[str, str]) -> Child:
-        command, log = [sys.executable, "-m", *module], self._home.logs / f"{name}.log"
-        return Child(name, command, environment=environment, directory=CHECKOUT, log=log, grace_seconds=5.0)
+    def _child(self, name: str, module: list[str], environment: Mapping[str, str], *, niceness: int = 0) -> Child:
+        return Child(
+            name,
+            [sys.executable, "-m", *module],
+            environment=environment,
+            directory=CHECKOUT,
+            log=self._home.logs / f"{name}.log",
+            grace_seconds=5.0,
+            niceness=niceness,
+        )
 
     def _wait_for_the_web(self) -> None:
         deadline = time.monotonic() + WEB_START_SECONDS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshconsole.local import processes
-from meshconsole.local.postgres import DATABASE, PORT, ROLE, Postgres
+from meshconsole.local.postgres import DATABASE, PORT, ROLE, WAL_SEGMENT_MB, Postgres
 from meshconsole.local.processes import running
 from meshconsole.local.scratch import Scratch
 from meshconsole.local.stores import Store
@@ -89,6 +89,15 @@ def test_goes_on_with_its_data(tmp_path: Path) -> None:
     store.start()
     try:
         assert query(store, "select count(*) from kept") == "0"
+    finally:
+        store.stop()
+
+
+def test_commits_wait_for_a_short_segment_of_the_log_only(tmp_path: Path) -> None:
+    store = make(Postgres, tmp_path)
+    store.start()
+    try:
+        assert query(store, "SHOW wal_segment_size") == f"{WAL_SEGMENT_MB}MB"
     finally:
         store.stop()
 

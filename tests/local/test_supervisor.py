@@ -39,7 +39,9 @@ supervisor.wait(60)
 """
 
 
-def child(folder: Path, name: str, code: str, grace_seconds: float = 2.0, **environment: str) -> Child:
+def child(
+    folder: Path, name: str, code: str, grace_seconds: float = 2.0, niceness: int = 0, **environment: str
+) -> Child:
     return Child(
         name,
         [sys.executable, "-c", code, folder / f"{name}.pids"],
@@ -47,6 +49,7 @@ def child(folder: Path, name: str, code: str, grace_seconds: float = 2.0, **envi
         directory=folder,
         log=folder / f"{name}.log",
         grace_seconds=grace_seconds,
+        niceness=niceness,
     )
 
 
@@ -77,6 +80,16 @@ def test_a_killed_child_is_started_again_and_its_family_is_gone(tmp_path: Path, 
     finally:
         supervisor.stop()
     assert not any(map(is_alive, second))
+
+
+@pytest.mark.skipif(not processes.PROC.is_dir(), reason="the kernel's help is Linux's")
+def test_what_is_done_behind_the_web_lets_it_go_first(tmp_path: Path) -> None:
+    supervisor, ours = Supervisor(StopRequest(), print), os.getpriority(os.PRIO_PROCESS, 0)
+    supervisor.start(child(tmp_path, "worker", FAMILY, niceness=5))
+    try:
+        assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids(tmp_path, "worker")} == {min(19, ours + 5)}
+    finally:
+        supervisor.stop()
 
 
 def test_the_wait_grows_with_each_failure(tmp_path: Path, said: list[str]) -> None:
