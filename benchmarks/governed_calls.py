@@ -35,7 +35,7 @@ TURNS = 3
 # The worker delivers the news of the last calls within a second; pgbench waits for that.
 DELIVERY_SECONDS = 1.5
 # What full load and pgbench left PostgreSQL to write and to tidy is not the console's at half load.
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 4.0
 DEFAULT_SECONDS, MAX_SECONDS = 9, 18
 # Before anything is measured: threads load the releases and build their statements once, tables get their first pages.
 FIRST_CLIENTS, FIRST_SECONDS = 8, 5
@@ -87,7 +87,7 @@ def run(directory: Path, connector: Connector, *, seconds: int, with_statements:
         # in a database of its own, the worker neither finds nor works on what pgbench writes
         pgbench = Pgbench(database.copy("pgbench"), script)
         rows = [take_turns(calls, pgbench, count, seconds=seconds) for count in CLIENT_COUNTS]
-        paced = at_half_load(calls, rows, connector, seconds=seconds)
+        paced = at_half_load(calls, connector, seconds=seconds)
         pgbench.check()
         books = report.Books(calls.done_count, connector.ledger(), succeeded_calls(database))
     failures = report.complaints(rows, paced, books)
@@ -147,15 +147,20 @@ def take_turns(calls: Calls, pgbench: Pgbench, client_count: int, *, seconds: in
     return report.Row(client_count, reduce(add, governed), reduce(add, alone))
 
 
-def at_half_load(calls: Calls, rows: list[report.Row], connector: Connector, *, seconds: int) -> report.Paced:
-    """How long things take when half as much is asked for as the console can do."""
-    full = next(row for row in rows if row.client_count == report.FLOOR_CLIENTS).governed.per_second
+def at_half_load(calls: Calls, connector: Connector, *, seconds: int) -> report.Paced:
+    """How long things take when half as much is asked for as the console can do: as it can at that moment, so each turn
+    looks first.
+    """
     say("half load …")
-    time.sleep(SETTLE_SECONDS)
-    measured = calls.measure(report.FLOOR_CLIENTS, seconds, per_second=full / 2)
-    arrivals = connector.arrivals()
+    full, paced = [], []
+    for _ in range(TURNS):
+        full.append(calls.measure(report.FLOOR_CLIENTS, seconds // TURNS))
+        time.sleep(SETTLE_SECONDS)
+        half = full[-1].per_second / 2
+        paced.append(calls.measure(report.FLOOR_CLIENTS, seconds // TURNS, per_second=half))
+    measured, arrivals = reduce(add, paced), connector.arrivals()
     decided = [round((arrivals[key] - due_at) * 1000, 2) for key, due_at in measured.due_at.items()]
-    return report.Paced(full / 2, measured, decided)
+    return report.Paced(reduce(add, full).per_second / 2, measured, decided)
 
 
 if __name__ == "__main__":
