@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from sys import intern
 from typing import Any
@@ -69,6 +69,8 @@ _speaking: BoundedCache[tuple[ReleaseRef, tuple[Any, ...], str], Speaking] = Bou
     MOST_SPEAKING, weigh=lambda speaking: 1 + len(speaking.terms)
 )
 _parsed: BoundedCache[str, PolicySet] = BoundedCache(MOST_PARSED, weigh=lambda policies: 1 + len(policies))
+# Requests that their schema took, by all it looked at.
+_fitting: BoundedCache[tuple[Any, ...], bool] = BoundedCache(5_000)
 
 _EVALUATION_ERROR = re.compile(r"error while evaluating policy `policy([0-9]+)`: (.*)", re.DOTALL)
 _MISSING_ATTRIBUTE = re.compile(r"does not have the attribute `([^`]*)`")
@@ -144,11 +146,14 @@ class Speaking:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One call as Cedar reads it; only `params` differ between sets, and go in front of `context_rest`."""
+    """One call as Cedar reads it; only `params` differ between sets, and go in front of `context_rest`, whose names and
+    types are `form`.
+    """
 
     facts: CallFacts
     surroundings: Surroundings
     context_rest: str
+    form: Hashable
 
     def request(self, parameters_text: str) -> dict[str, Any]:
         tool = self.facts.tool.name
@@ -218,10 +223,15 @@ def _speaking_in(release: LoadedRelease, question: _Question) -> Speaking:
 
 
 def _ask(speaking: Speaking, question: _Question, *, is_checked: bool) -> _Answer | None:
-    """What these policies say; None where the call does not fit what they were written for."""
-    request = question.request(speaking.parameters_text)
+    """What these policies say; None where the call does not fit what they were written for.
+
+    A schema looks at names and types only. A call of the same form as one that fitted is not held against it again.
+    """
+    request, tool = question.request(speaking.parameters_text), question.facts.tool
+    looked_at = (tool.name, tool.definition_digest, question.surroundings.key, speaking.parameter_types, question.form)
+    is_checked = is_checked and not (tool.definition_digest and _fitting.get(looked_at))
     try:
-        schema = decision_schema(question.facts.tool, speaking.parameter_types) if is_checked else None
+        schema = decision_schema(tool, speaking.parameter_types) if is_checked else None
         result = is_authorized(request, speaking.policies, question.surroundings.entities, schema)
     except (ValueError, TypeError):
         return None
@@ -229,6 +239,8 @@ def _ask(speaking: Speaking, question: _Question, *, is_checked: bool) -> _Answe
         if not is_panic(error):
             raise
         return None
+    if is_checked and result.decision is not Decision.NoDecision:
+        _fitting.put(looked_at, True)
     # Cedar names its reasons in any order; a verdict must not depend on it
     positions = sorted(int(name.removeprefix("policy")) for name in result.diagnostics.reasons)
     reasons = tuple(speaking.terms[position] for position in positions)
@@ -288,7 +300,21 @@ def _question(facts: CallFacts) -> _Question:
         context["region"] = facts.region
     if facts.customer_tier is not None:
         context["customer_tier"] = facts.customer_tier
-    return _Question(facts, _surroundings_of(facts), json.dumps(context)[1:])
+    return _Question(facts, _surroundings_of(facts), json.dumps(context)[1:], _form(context))
+
+
+def _form(value: Any) -> Hashable:
+    """The names and types in a context, which are all that its schema asks about: the letters of a text and the size of
+    a number never matter. A name in arguments comes from the tool's definition, so none of them is Cedar's own.
+    """
+    kind = type(value)
+    if kind is dict:
+        if "__extn" in value:
+            return ("__extn", value["__extn"]["fn"])
+        return tuple([(name, _form(each)) for name, each in value.items()])
+    if kind is list or kind is tuple:
+        return frozenset(map(_form, value))
+    return kind.__name__
 
 
 def _decimal(facts: CallFacts) -> str:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.core.memory import BoundedCache
 from apps.policies import evaluation
 from apps.policies.evaluation import LoadedRelease, decide
 from apps.policies.heads import head_of
@@ -145,7 +146,9 @@ def asked_about_everything(releases: list[LoadedRelease], question: evaluation._
         whole = evaluation.Speaking(
             each.ref, each.terms, text, each.parameters.types, json.dumps(each.parameters.values)
         )
-        answer = evaluation._ask(whole, question, is_checked=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(evaluation, "_fitting", BoundedCache(1))
+            answer = evaluation._ask(whole, question, is_checked=True)
         answers.append(answer or evaluation._Answer(errors=(evaluation._does_not_fit(each.ref),)))
     return answers
 
