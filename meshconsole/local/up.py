@@ -22,7 +22,7 @@ from meshconsole.local.terminal import Trouble, say
 
 WEB_THREADS = 8
 WORKER_PROCESSES = 2
-# Whoever waits for an answer goes before what is done behind it: a third of a processor is left for that in any case.
+# Whoever waits for an answer goes before what is done behind it: a quarter of a processor is left for that in any case.
 BEHIND_NICENESS = 5
 WEB_START_SECONDS = 120.0
 # Ended this often before it answered once: waiting longer would help nobody.
