@@ -69,8 +69,10 @@ _speaking: BoundedCache[tuple[ReleaseRef, tuple[Any, ...], str], Speaking] = Bou
     MOST_SPEAKING, weigh=lambda speaking: 1 + len(speaking.terms)
 )
 _parsed: BoundedCache[str, PolicySet] = BoundedCache(MOST_PARSED, weigh=lambda policies: 1 + len(policies))
-# Requests that their schema took, by all it looked at.
-_fitting: BoundedCache[tuple[Any, ...], bool] = BoundedCache(5_000)
+# Requests that their schema took, by all it looked at. Each weighs as its text is long, or an agent that sends large
+# arguments, each time without another field, would fill the memory: some 40 MB at most, and 3,000 ordinary forms.
+MOST_FITTING = 2_000_000
+_fitting: BoundedCache[tuple[Any, ...], int] = BoundedCache(MOST_FITTING, weigh=lambda length: length)
 
 _EVALUATION_ERROR = re.compile(r"error while evaluating policy `policy([0-9]+)`: (.*)", re.DOTALL)
 _MISSING_ATTRIBUTE = re.compile(r"does not have the attribute `([^`]*)`")
@@ -240,7 +242,7 @@ def _ask(speaking: Speaking, question: _Question, *, is_checked: bool) -> _Answe
             raise
         return None
     if is_checked and result.decision is not Decision.NoDecision:
-        _fitting.put(looked_at, True)
+        _fitting.put(looked_at, len(question.context_rest))
     # Cedar names its reasons in any order; a verdict must not depend on it
     positions = sorted(int(name.removeprefix("policy")) for name in result.diagnostics.reasons)
     reasons = tuple(speaking.terms[position] for position in positions)

@@ -146,6 +146,18 @@ def test_one_form_is_held_against_its_schema_once_and_another_by_itself():
         assert asked.call_count == 3
 
 
+def test_large_forms_are_not_remembered_without_end():
+    many = tool(
+        input_schema={"type": "object", "properties": {f"field_{number}": {"type": "string"} for number in range(50)}}
+    )
+    releases, fitting = [release(permit())], BoundedCache(5_000, weigh=lambda length: length)
+    with patch.object(evaluation, "_fitting", fitting):
+        for left_out in range(50):
+            fields = {f"field_{number}": "x" for number in range(50) if number != left_out}
+            assert decide(call(tool=many, more=fields), releases).outcome == "allow"
+    assert 1 <= len(fitting._values) <= 5
+
+
 def test_what_did_not_fit_is_asked_again_each_time():
     releases = [release(permit())]
     with (
