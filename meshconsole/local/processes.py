@@ -22,9 +22,16 @@ GROUP_SECONDS = 1.0
 LOG_BYTES = 10 * 1024 * 1024
 
 
-def die_with_parent(number: signal.Signals, *, niceness: int = 0) -> Callable[[], None] | None:
-    """For `preexec_fn`: on Linux the kernel sends the signal when we end, even by `kill -9`, and lets others go before
-    a process that is nice. Elsewhere it does neither.
+def processors() -> list[int]:
+    """The numbers of those we may use. Linux tells; elsewhere none are known."""
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+
+
+def die_with_parent(
+    number: signal.Signals, *, niceness: int = 0, processor: int | None = None
+) -> Callable[[], None] | None:
+    """For `preexec_fn`: on Linux the kernel sends the signal when we end, even by `kill -9`, lets others go before a
+    process that is nice, and runs it on the processor named alone. Elsewhere it does none of it.
     """
     if sys.platform != "linux":
         return None
@@ -33,6 +40,8 @@ def die_with_parent(number: signal.Signals, *, niceness: int = 0) -> Callable[[]
     def in_child() -> None:
         libc.prctl(PR_SET_PDEATHSIG, number)
         os.nice(niceness)
+        if processor is not None:
+            os.sched_setaffinity(0, {processor})
         if os.getppid() != parent:
             os._exit(1)
 
@@ -146,11 +155,13 @@ class Child:
         log: Path,
         grace_seconds: float = 6.0,
         niceness: int = 0,
+        processor: int | None = None,
     ) -> None:
         self.name = name
         self.log = log
         self._command, self._environment, self._directory = command, environment, directory
-        self._grace_seconds, self._niceness = grace_seconds, niceness
+        self._grace_seconds = grace_seconds
+        self._prepare_child = die_with_parent(signal.SIGTERM, niceness=niceness, processor=processor)
         self._process: subprocess.Popen[bytes] | None = None
         self._asked_at = 0.0
 
@@ -167,7 +178,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGTERM, niceness=self._niceness),
+                preexec_fn=self._prepare_child,
             )
         finally:
             os.close(log)

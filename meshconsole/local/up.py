@@ -20,6 +20,8 @@ from meshconsole.local.stopping import Stopped, StopRequest
 from meshconsole.local.supervisor import Supervisor
 from meshconsole.local.terminal import Trouble, say
 
+# A Python process is bound by its interpreter lock. Elsewhere than on Linux, one of those that listen on a port gets all.
+WEB_PROCESSES = 2 if sys.platform == "linux" else 1
 WEB_THREADS = 8
 WORKER_PROCESSES = 2
 # Whoever waits for an answer goes before what is done behind it: a quarter of a processor is left for that in any case.
@@ -111,21 +113,40 @@ class Console:
             self._demo.prepare(self._steps, environment)
 
     def _children(self, environment: Mapping[str, str]) -> list[Child]:
-        # two processes, because one is bound by its interpreter lock; the threads of each share a pool of connections,
-        # which pays nowhere but in the web
-        web = f"granian --interface wsgi --workers 2 --blocking-threads {WEB_THREADS} --workers-kill-timeout 3".split()
-        web += ["--host", self._host, "--port", str(self._port), "meshconsole.wsgi:application"]
         celery = ["celery", "--quiet", "-A", "meshconsole"]
         worker = f"worker --pool prefork --concurrency {WORKER_PROCESSES} --loglevel WARNING".split()
         # by itself: a worker that is killed takes no clock with it
         beat = ["beat", "--schedule", str(self._home.path / "beat-schedule"), "--loglevel", "WARNING"]
         return [
-            self._child("web", web, {**environment, "DB_KEEP": "1", "WEB_THREADS": str(WEB_THREADS)}),
+            *self._web(environment),
             self._child("worker", [*celery, *worker], environment, niceness=BEHIND_NICENESS),
             self._child("beat", [*celery, *beat], environment, niceness=BEHIND_NICENESS),
         ]
 
-    def _child(self, name: str, module: list[str], environment: Mapping[str, str], *, niceness: int = 0) -> Child:
+    def _web(self, environment: Mapping[str, str]) -> list[Child]:
+        web = f"granian --interface wsgi --workers 1 --blocking-threads {WEB_THREADS} --workers-kill-timeout 3".split()
+        web += ["--host", self._host, "--port", str(self._port), "meshconsole.wsgi:application"]
+        # threads that keep their connection pay nowhere but in the web
+        environment = {**environment, "DB_KEEP": "1", "WEB_THREADS": str(WEB_THREADS)}
+        # Only one thread of a process runs at a time: on a processor of its own it finds what the last one left warm.
+        # Where there are more processors they share fewer, and the kernel knows better.
+        processors: list[int | None] = [*processes.processors()]
+        if len(processors) != WEB_PROCESSES:
+            processors = [None] * WEB_PROCESSES
+        return [
+            self._child(f"web-{number}", web, environment, processor=processor)
+            for number, processor in enumerate(processors, start=1)
+        ]
+
+    def _child(
+        self,
+        name: str,
+        module: list[str],
+        environment: Mapping[str, str],
+        *,
+        niceness: int = 0,
+        processor: int | None = None,
+    ) -> Child:
         return Child(
             name,
             [sys.executable, "-m", *module],
@@ -134,13 +155,14 @@ class Console:
             log=self._home.logs / f"{name}.log",
             grace_seconds=5.0,
             niceness=niceness,
+            processor=processor,
         )
 
     def _wait_for_the_web(self) -> None:
         deadline = time.monotonic() + WEB_START_SECONDS
         while not port.answers(self._port, self._host, "/healthz"):
-            if time.monotonic() > deadline or self._supervisor.failures("web") >= WEB_FAILURES:
-                log = self._home.logs / "web.log"
+            if time.monotonic() > deadline or self._supervisor.failures("web-1") >= WEB_FAILURES:
+                log = self._home.logs / "web-1.log"
                 raise Trouble(f"The web does not come up:\n{processes.last_lines(log)}\n(from {log})")
             if self._supervisor.wait(0.1):
                 raise Stopped
