@@ -2,6 +2,8 @@
 
 import gc
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
@@ -9,7 +11,27 @@ from meshconsole import otel
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "meshconsole.settings")
 
-application = get_wsgi_application()
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def in_one_piece(application: WSGIApplication) -> WSGIApplication:
+    """Answers that are there as a whole go to the server as a list. Any other iterable it asks piece by piece, and
+    waits for the interpreter's lock before each.
+    """
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response: Any = application(environ, start_response)
+        if getattr(response, "streaming", True):
+            return response  # type: ignore[no-any-return]  # Django's answers are iterables of bytes
+        try:
+            return list(response)
+        finally:
+            response.close()
+
+    return answer
+
+
+application = in_one_piece(get_wsgi_application())
 otel.start("web")
 
 # What is loaded by now stays as long as the process does, and the collector need not walk it again and again.
