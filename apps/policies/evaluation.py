@@ -75,6 +75,7 @@ MOST_FITTING = 2_000_000
 _fitting: BoundedCache[tuple[Any, ...], int] = BoundedCache(MOST_FITTING, weigh=lambda length: length)
 
 _EVALUATION_ERROR = re.compile(r"error while evaluating policy `policy([0-9]+)`: (.*)", re.DOTALL)
+_HALF_A_LETTER = re.compile("[\ud800-\udfff]")
 _MISSING_ATTRIBUTE = re.compile(r"does not have the attribute `([^`]*)`")
 
 
@@ -132,13 +133,16 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """The policies of one release that may have a say in a call, in their order, and the parameters they read."""
+    """The policies of one release that may have a say in a call, in their order, with the parameters they read and the
+    names of what else they read of the context, None for all of it.
+    """
 
     release: ReleaseRef
     terms: tuple[Terms, ...]
     text: str
     parameter_types: ParameterTypes
     parameters_text: str
+    reads: frozenset[str] | None = None
 
     @property
     def policies(self) -> PolicySet:
@@ -148,22 +152,26 @@ class Speaking:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One call as Cedar reads it; only `params` differ between sets, and go in front of `context_rest`, whose names and
-    types are `form`.
+    """One call as Cedar reads it. Only `params` differ between sets, and are not in `context`, whose names and types are
+    `form`.
     """
 
     facts: CallFacts
     surroundings: Surroundings
-    context_rest: str
+    context: dict[str, Any]
     form: Hashable
 
-    def request(self, parameters_text: str) -> dict[str, Any]:
-        tool = self.facts.tool.name
+    def request(self, speaking: Speaking, *, is_whole: bool) -> dict[str, Any]:
+        """With all of its context, or with what those policies read of it."""
+        tool, context = self.facts.tool.name, self.context
+        if not is_whole and speaking.reads is not None:
+            context = {name: context[name] for name in speaking.reads if name in context}
+        rest = f", {json.dumps(context)[1:]}" if context else "}"
         return {
             "principal": {"type": "Agent", "id": self.facts.agent},
             "action": {"type": "Action", "id": tool},
             "resource": {"type": "Tool", "id": tool},
-            "context": f'{{"params": {parameters_text}, {self.context_rest}',
+            "context": f'{{"params": {speaking.parameters_text}{rest}',
         }
 
 
@@ -221,17 +229,21 @@ def _speaking_in(release: LoadedRelease, question: _Question) -> Speaking:
     read = release.parameters
     types = tuple((name, kind) for name, kind in read.types if any(each.may_read(name) for each in terms))
     values = json.dumps({name: read.values[name] for name, _ in types})
-    return _speaking.put(key, Speaking(release.ref, terms, text, types, values))
+    names = [each.context for each in terms]
+    reads = None if None in names else frozenset(name for some in names for name in some or ())
+    return _speaking.put(key, Speaking(release.ref, terms, text, types, values, reads))
 
 
 def _ask(speaking: Speaking, question: _Question, *, is_checked: bool) -> _Answer | None:
     """What these policies say; None where the call does not fit what they were written for.
 
-    A schema looks at names and types only. A call of the same form as one that fitted is not held against it again.
+    A schema looks at names and types only. A call of the same form as one that fitted is not held against it again, and
+    then Cedar need not read more of it than the policies do.
     """
-    request, tool = question.request(speaking.parameters_text), question.facts.tool
+    tool = question.facts.tool
     looked_at = (tool.name, tool.definition_digest, question.surroundings.key, speaking.parameter_types, question.form)
     is_checked = is_checked and not (tool.definition_digest and _fitting.get(looked_at))
+    request = question.request(speaking, is_whole=is_checked)
     try:
         schema = decision_schema(tool, speaking.parameter_types) if is_checked else None
         result = is_authorized(request, speaking.policies, question.surroundings.entities, schema)
@@ -242,7 +254,7 @@ def _ask(speaking: Speaking, question: _Question, *, is_checked: bool) -> _Answe
             raise
         return None
     if is_checked and result.decision is not Decision.NoDecision:
-        _fitting.put(looked_at, len(question.context_rest))
+        _fitting.put(looked_at, len(request["context"]))
     # Cedar names its reasons in any order; a verdict must not depend on it
     positions = sorted(int(name.removeprefix("policy")) for name in result.diagnostics.reasons)
     reasons = tuple(speaking.terms[position] for position in positions)
@@ -302,14 +314,17 @@ def _question(facts: CallFacts) -> _Question:
         context["region"] = facts.region
     if facts.customer_tier is not None:
         context["customer_tier"] = facts.customer_tier
-    return _Question(facts, _surroundings_of(facts), json.dumps(context)[1:], _form(context))
+    return _Question(facts, _surroundings_of(facts), context, _form(context))
 
 
 def _form(value: Any) -> Hashable:
     """The names and types in a context, which are all that its schema asks about: the letters of a text and the size of
-    a number never matter. A name in arguments comes from the tool's definition, so none of them is Cedar's own.
+    a number never matter, but for halves of letters, which Cedar cannot read. A name in arguments comes from the tool's
+    definition, so none of them is Cedar's own.
     """
     kind = type(value)
+    if kind is str:
+        return "str" if value.isascii() or _HALF_A_LETTER.search(value) is None else ("str", value)
     if kind is dict:
         if "__extn" in value:
             return ("__extn", value["__extn"]["fn"])

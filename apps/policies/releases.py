@@ -39,12 +39,13 @@ _releases: BoundedCache[UUID, LoadedRelease] = BoundedCache(200)
 @dataclass(frozen=True, slots=True)
 class Terms:
     """One policy. `demand` is what a permit asks of people, or None; `redact` what it wants masked; `parameters` the
-    names it reads, or None where it may read any.
+    names it reads, and `context` those of the rest of the context, or None where it may read any.
     """
 
     source: str
     head: Head
     parameters: frozenset[str] | None
+    context: frozenset[str] | None
     ref: PolicyRef
     demand: Demand | None
     redact: tuple[str, ...] = ()
@@ -145,11 +146,11 @@ def _terms(ref: ReleaseRef, policy: Mapping[str, Any], statement: Statement) -> 
     annotations: dict[str, str] = {key: value or "" for key, value in policy.get("annotations", {}).items()}
     if not annotations.get("id") or not annotations.get("says"):
         raise ValueError("A policy in them has no @id or no @says.")
-    names = frozenset(_parameters_in(policy["conditions"]))
     return Terms(
         source=statement.text,
         head=head_of(policy),
-        parameters=None if None in names else frozenset(name for name in names if name is not None),
+        parameters=_names_behind(_PARAMS, policy["conditions"]),
+        context=_names_behind(_CONTEXT, policy["conditions"]),
         ref=PolicyRef(annotations["id"], ref.set, ref.version, annotations["says"]),
         demand=_demand(annotations) if "approval" in annotations else None,
         redact=parse_redactions(annotations["redact"]) if "redact" in annotations else (),
@@ -166,17 +167,24 @@ def _demand(annotations: dict[str, str]) -> Demand:
     )
 
 
-def _parameters_in(node: Any) -> Iterator[str | None]:
-    """Every name behind `context.params`; None where all of them, or the context as a whole, are a value."""
-    if node in (_CONTEXT, _PARAMS):
+def _names_behind(record: Mapping[str, Any], conditions: Any) -> frozenset[str] | None:
+    """What stands behind this part of the context, as `minor` in `context.money.minor`; None where all of it may be
+    read, because it, or something it stands in, is a value.
+    """
+    names = frozenset(_read_behind(record, conditions))
+    return None if None in names else frozenset(name for name in names if name is not None)
+
+
+def _read_behind(record: Mapping[str, Any], node: Any) -> Iterator[str | None]:
+    if node in (_CONTEXT, record):
         yield None
     elif isinstance(node, Mapping):
         step = node.get(".") or node.get("has")
-        if isinstance(step, Mapping) and step.get("left") == _PARAMS:
+        if isinstance(step, Mapping) and step.get("left") == record:
             yield step["attr"]
         elif not (isinstance(step, Mapping) and step.get("left") == _CONTEXT):
             for value in node.values():
-                yield from _parameters_in(value)
+                yield from _read_behind(record, value)
     elif isinstance(node, list):
         for value in node:
-            yield from _parameters_in(value)
+            yield from _read_behind(record, value)

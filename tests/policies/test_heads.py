@@ -3,6 +3,7 @@ one request against the schema. None of it may change an answer: it is held agai
 """
 
 import json
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from apps.policies import evaluation
 from apps.policies.evaluation import LoadedRelease, decide
 from apps.policies.heads import head_of
 from apps.policies.verdicts import CallFacts
-from tests.policies.builders import call, read_tool, release, tool
+from tests.policies.builders import call, permit, read_tool, release, tool
 
 AGENTS = ("o2c-writer", "o2c-reader", "Process", 'a"b\\c', "ä\n", "order-to-cash")
 TOOLS = (
@@ -95,6 +96,13 @@ conditions = st.sampled_from(
         "context.params.most > 5 && context.absent",
         'action in Action::"write" && context.arguments.days > 1',
         "context.effect < 3",
+        'context.money == {minor: 100, currency: "EUR"}',
+        "context has confidence && context has region",
+        "context has money && context.money has minor && context.money.minor > 100",
+        '{all: context}.all.environment == "production"',
+        "(if context has confidence then context else context).run.calls > 1",
+        'context.arguments has note && context["arguments"]["note"] == "a"',
+        "context.approved_by.isEmpty() && context.customer_tier == 1",
     )
 )
 extras = st.sampled_from(("", '@approval("finance-approvers:1")', '@approval("cfo-office:2") @expires("PT2H")'))
@@ -172,6 +180,47 @@ def test_what_no_policy_speaks_of_is_still_held_against_its_schema():
     verdict = decide(call(more={"note": "\ud800"}), [nothing, release("", of="returns")])
     assert verdict.outcome == "deny"
     assert len(verdict.errors) == 2
+
+
+@pytest.mark.parametrize(
+    ("condition", "names"),
+    [
+        ("true", set()),
+        ("context.money.minor > 1", {"money"}),
+        ("context.params.most == 3", {"params"}),
+        ('context has region && context["region"] == "emea"', {"region"}),
+        ("context.arguments has note.length && context.run.calls > 1", {"arguments", "run"}),
+        ("context.arguments == {}", {"arguments"}),
+        ("[context.effect].contains(context.environment)", {"effect", "environment"}),
+        ("{all: context}.all.effect == context.effect", None),
+        ("(if true then context else context).effect == context.effect", None),
+    ],
+)
+def test_what_a_policy_reads_of_a_call(condition, names):
+    [terms] = release(f"{permit()[:-2]} when {{ {condition} }};\n", parameters=PARAMETERS).terms
+    assert terms.context == names
+
+
+def test_cedar_is_given_what_the_policies_read():
+    releases = [release(f"{permit()[:-2]} when {{ context.money.minor < 9999999 }};\n")]
+    with (
+        patch.object(evaluation, "_fitting", BoundedCache(100)),
+        patch.object(evaluation, "is_authorized", wraps=evaluation.is_authorized) as asked,
+    ):
+        for amount in ("1.00", "2.00"):
+            assert decide(call(amount), releases).outcome == "allow"
+    first, then = (json.loads(each.args[0]["context"]) for each in asked.call_args_list)
+    assert {"arguments", "environment", "money", "params", "run"} <= first.keys()
+    assert then == {"params": {}, "money": {"minor": 200, "currency": "EUR"}}
+
+
+def test_half_a_letter_in_what_nobody_reads_is_denied_whatever_fitted_before():
+    releases = [release(permit())]
+    # the two halves together are a letter again once they are written
+    for note in ("a", "\ud83d\ude00", "ä", "\N{GRINNING FACE}"):
+        assert decide(call(more={"note": note}), releases).outcome == "allow"
+    for note in ("\ud83d", "\ude00", "\ude00\ud83d"):
+        assert decide(call(more={"note": note}), releases).outcome == "deny"
 
 
 @pytest.mark.parametrize("scope", [{"op": "near"}, {"op": "==", "slot": "?principal"}, {"op": "All", "but": {}}, {}])
