@@ -20,7 +20,7 @@ from meshconsole.local.stopping import Stopped, StopRequest
 from meshconsole.local.supervisor import Supervisor
 from meshconsole.local.terminal import Trouble, say
 
-# A Python process is bound by its interpreter lock. Elsewhere than on Linux, one of those that listen on a port gets all.
+# A Python process is bound by its interpreter lock. Elsewhere than on Linux, one process on a port gets all who come.
 WEB_PROCESSES = 2 if sys.platform == "linux" else 1
 WEB_THREADS = 8
 WORKER_PROCESSES = 2
@@ -126,7 +126,7 @@ class Console:
     def _web(self, environment: Mapping[str, str]) -> list[Child]:
         web = f"granian --interface wsgi --workers 1 --blocking-threads {WEB_THREADS} --workers-kill-timeout 3".split()
         web += ["--host", self._host, "--port", str(self._port), "meshconsole.wsgi:application"]
-        # threads that keep their connection pay nowhere but in the web
+        # connections that are kept pay nowhere but in the web
         environment = {**environment, "DB_KEEP": "1", "WEB_THREADS": str(WEB_THREADS)}
         # Only one thread of a process runs at a time: on a processor of its own it finds what the last one left warm.
         # Where there are more processors they share fewer, and the kernel knows better.
