@@ -8,6 +8,7 @@ change that is committed holds for the next decision on every node (I6).
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -51,12 +52,18 @@ def read_moment() -> Moment:
     return moment_of(answer)
 
 
-def moment_of(answer: tuple[Any, ...] | None) -> Moment:
+def moment_of(answer: Sequence[Any] | None) -> Moment:
     """What was answered to MOMENT."""
     global _latest
     now, *marks = answer or ()
     _latest = Moment(now, dict(zip(GENERATIONS, marks, strict=True)))
     return _latest
+
+
+def with_moment(question: Question) -> Question:
+    """MOMENT with the one value of another question, NULL where that has no row, behind it."""
+    sql, values = question
+    return f"{MOMENT[0]}, ({sql})", (*MOMENT[1], *values)
 
 
 def latest_moment() -> Moment | None:

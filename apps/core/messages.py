@@ -38,6 +38,16 @@ def tell(text: bytes) -> None:
         command(raw, text)
 
 
+def last(text: bytes) -> PGresult:
+    """`exchange` where what the last statement gave is all that is asked for: libpq waits for the whole answer at once,
+    and lets go of the interpreter's lock once.
+    """
+    with _ready_for(text) as raw:
+        result = raw.pgconn.exec_(text)
+        _check(raw, result)
+    return result
+
+
 def command(raw: Connection, text: bytes) -> None:
     """Have it carried out on this connection. Raises psycopg's errors."""
     _check(raw, raw.pgconn.exec_(text))

@@ -111,6 +111,13 @@ def ask(*questions: Question) -> list[tuple[Any, ...] | None]:
     return messages.first_rows(messages.exchange(_message(questions)))
 
 
+def ask_last(*questions: Question) -> tuple[Any, ...] | None:
+    """`ask` where the answer to the last is all that is wanted; those before it are asked for what they do."""
+    if waiting := _waiting():
+        waiting.send()
+    return messages.first_rows([messages.last(_message(questions))])[0]
+
+
 def change(model: type[Model], changes: dict[str, Any], **where: Any) -> int:
     """UPDATE the rows with these values, none of them None, and return how many those were."""
     sql, columns = _update_of(model, tuple(changes), tuple(where))

@@ -152,8 +152,8 @@ class Speaking:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One call as Cedar reads it. Only `params` differ between sets, and are not in `context`, whose names and types are
-    `form`.
+    """One call as Cedar reads it. Only `params` differ between sets, and are not in `context`, whose names and types
+    are `form`.
     """
 
     facts: CallFacts

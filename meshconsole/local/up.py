@@ -124,7 +124,9 @@ class Console:
         ]
 
     def _web(self, environment: Mapping[str, str]) -> list[Child]:
-        web = f"granian --interface wsgi --workers 1 --blocking-threads {WEB_THREADS} --workers-kill-timeout 3".split()
+        # what speaks to it is browsers, programs and proxies over HTTP/1.1, and one thread reads and writes for all
+        web = ["granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--runtime-mode", "st", "--workers", "1"]
+        web += ["--workers-kill-timeout", "3", "--blocking-threads", str(WEB_THREADS)]
         web += ["--host", self._host, "--port", str(self._port), "meshconsole.wsgi:application"]
         # connections that are kept pay nowhere but in the web
         environment = {**environment, "DB_KEEP": "1", "WEB_THREADS": str(WEB_THREADS)}

@@ -18,9 +18,9 @@ _resting: defaultdict[str, list[Connection]] = defaultdict(list)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Where connections are kept (`DB_KEEP`), a request takes the one that was used last, if that still stands, and puts
-    it back at its end. So there are as many as requests at once ever were, and PostgreSQL's process behind each has near
-    what it needs; one for each thread would be asked in turn.
+    """Where connections are kept (`DB_KEEP`), a request takes the one that was used last, if that still stands, and
+    puts it back at its end. So there are as many as requests at once ever were, and the process of PostgreSQL behind
+    each has near what it needs; one for each thread would be asked in turn.
     """
 
     connection: Connection | None

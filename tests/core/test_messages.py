@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.adapt import Transformer
 
-from apps.core import clock, messages
+from apps.core import clock, messages, rows
+from apps.core.generations import moment_of, read_moment, with_moment
 from apps.core.models import Heartbeat
 from apps.core.rows import _WRITTEN, ask, insert
 
@@ -26,6 +27,23 @@ def answer(text: bytes) -> list[tuple[object, ...] | None]:
 @pytest.mark.django_db
 def test_each_statement_has_its_answer() -> None:
     assert answer(b"SELECT 1, 'a'; SELECT 2 WHERE false; SELECT now() IS NULL") == [(1, "a"), None, (False,)]
+
+
+@pytest.mark.django_db
+def test_the_answer_to_the_last_is_had_alone() -> None:
+    first, then = ("SELECT set_config('mesh.said', %s, true)", ["it's"]), ("SELECT current_setting('mesh.said'), 2", [])
+    assert rows.ask_last(first, then) == ("it's", 2)
+    assert rows.ask_last(first, ("SELECT 1 WHERE false", [])) is None
+    with pytest.raises(DataError):
+        rows.ask_last(("SELECT 1 / 0", []), then)
+
+
+@pytest.mark.django_db
+def test_a_moment_with_the_answer_to_another_question() -> None:
+    *now, one = rows.ask_last(with_moment(("SELECT id FROM (VALUES (%s)) AS rows (id) WHERE id = %s", [7, 7]))) or ()
+    assert moment_of(now).marks == read_moment().marks
+    assert one == 7
+    assert (rows.ask_last(with_moment(("SELECT 1 WHERE false", []))) or ())[-1] is None
 
 
 @pytest.mark.django_db
@@ -95,7 +113,7 @@ class TestOfItsOwn:
         connection.close_if_unusable_or_obsolete()
         assert answer(b"SELECT 1") == [(1,)]
 
-    @pytest.mark.parametrize("send", [messages.exchange, messages.tell])
+    @pytest.mark.parametrize("send", [messages.exchange, messages.tell, messages.last])
     def test_who_waits_for_a_lock_leaves_the_interpreter_to_others(
         self, other: BaseDatabaseWrapper, send: Callable[[bytes], object]
     ) -> None:

@@ -40,7 +40,13 @@ supervisor.wait(60)
 
 
 def child(
-    folder: Path, name: str, code: str, grace_seconds: float = 2.0, niceness: int = 0, **environment: str
+    folder: Path,
+    name: str,
+    code: str,
+    grace_seconds: float = 2.0,
+    niceness: int = 0,
+    processor: int | None = None,
+    **environment: str,
 ) -> Child:
     return Child(
         name,
@@ -50,6 +56,7 @@ def child(
         log=folder / f"{name}.log",
         grace_seconds=grace_seconds,
         niceness=niceness,
+        processor=processor,
     )
 
 
@@ -88,6 +95,18 @@ def test_what_is_done_behind_the_web_lets_it_go_first(tmp_path: Path) -> None:
     supervisor.start(child(tmp_path, "worker", FAMILY, niceness=5))
     try:
         assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids(tmp_path, "worker")} == {min(19, ours + 5)}
+    finally:
+        supervisor.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for a processor")
+def test_a_child_keeps_to_its_processor_with_all_it_starts(tmp_path: Path) -> None:
+    supervisor, one = Supervisor(StopRequest(), print), processes.processors()[-1]
+    supervisor.start(child(tmp_path, "web", FAMILY, processor=one))
+    try:
+        family = pids(tmp_path, "web")
+        assert len(family) == 2
+        assert all(os.sched_getaffinity(pid) == {one} for pid in family)
     finally:
         supervisor.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from meshconsole.local import port, processes
 from meshconsole.local.launch import CHECKOUT
+from tests.local.conftest import until
 
 WSGI = """
 def application(environ, start_response):
@@ -73,10 +75,25 @@ class Checkout:
         """The directories outside the home that it uses now."""
         return [Path(line) for line in (self.home / "scratch").read_text().splitlines()]
 
+    def web(self) -> list[list[int]]:
+        """The processes of each web: granian, and those it has started."""
+        groups: dict[int, list[int]] = {}
+        for pid in sorted(processes.marked(str(self.home))):
+            with contextlib.suppress(OSError):
+                if b"granian" in (processes.PROC / str(os.getpgid(pid)) / "cmdline").read_bytes():
+                    groups.setdefault(os.getpgid(pid), []).append(pid)
+        return list(groups.values())
+
     def processes(self) -> list[int]:
         stores = [("postgres", self.home / "pg"), ("valkey-server", self.home / "valkey")]
         found = [pid for program, data in stores for pid in processes.running(program, data, None)]
         return found + list(processes.marked(str(self.home)))
+
+
+def listening_on(number: int) -> int:
+    """How many sockets listen there."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(state == "0A" and int(local.rpartition(":")[2], 16) == number for _, local, _, state, *_ in rows)
 
 
 @pytest.fixture
@@ -118,6 +135,20 @@ def test_answers_is_alone_on_its_home_and_stops_without_a_trace(checkout: Checko
     assert checkout.processes() == []
     assert not any(path.exists() for path in scratch)
     assert port.is_free(number)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process is all of the web")
+def test_where_one_web_process_is_killed_the_other_answers(checkout: Checkout, number: int) -> None:
+    checkout.up(number)
+    until(lambda: listening_on(number) == 2, "both listen")
+    one, other = checkout.web()
+    if len(processes.processors()) == 2:
+        assert {*map(frozenset, map(os.sched_getaffinity, one + other))} == {frozenset([0]), frozenset([1])}
+    for pid in one:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: listening_on(number) == 1, "it is gone")
+    assert all(port.answers(number, "127.0.0.1", f"/{again}") for again in range(20))
+    until(lambda: listening_on(number) == 2, "it was started again")
 
 
 @pytest.mark.skipif(not processes.PROC.is_dir(), reason="the kernel's help is Linux's")
