@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import debug_transaction
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 Connection = psycopg.Connection[Any]
@@ -104,8 +104,13 @@ def _results_of(link: PGconn, text: bytes) -> list[PGresult]:
 
 
 def _check(raw: Connection, last: PGresult) -> None:
-    """PostgreSQL carries out a message up to the first statement that fails: the last result tells of all."""
+    """PostgreSQL carries out a message up to the first statement that fails: the last result tells of all. An error
+    without a code is libpq's own: the other side is gone, also where the connection does not know it yet.
+    """
     if raw.pgconn.status != ConnStatus.OK:
         raise psycopg.OperationalError(raw.pgconn.get_error_message())
-    if last.status not in _DONE:
-        raise error_from_result(last)
+    if last.status in _DONE:
+        return
+    if not last.error_field(DiagnosticField.SQLSTATE):
+        raise psycopg.OperationalError(last.get_error_message())
+    raise error_from_result(last)

@@ -1,8 +1,11 @@
 """Messages past Django's cursor: they fail, begin, end and are counted as a cursor's would."""
 
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus
 
 from apps.core import clock, messages, rows
 from apps.core.generations import moment_of, read_moment, with_moment
@@ -110,6 +114,25 @@ class TestOfItsOwn:
             with other.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(%s::int, 5000)", [str(pid)])
             messages.exchange(b"SELECT 1")
+        connection.close_if_unusable_or_obsolete()
+        assert answer(b"SELECT 1") == [(1,)]
+
+    def test_so_is_what_libpq_says_itself_of_a_connection_that_seems_to_stand(self) -> None:
+        """It cannot write, finds a last word to read, and takes the connection for one that stands."""
+        connection.ensure_connection()
+        raw = connection.connection
+        with pytest.raises(psycopg.OperationalError):
+            messages._check(raw, raw.pgconn.make_empty_result(ExecStatus.FATAL_ERROR))
+
+    @pytest.mark.parametrize("send", [messages.exchange, messages.tell, messages.last])
+    def test_so_is_one_that_is_gone_without_a_word(self, send: Callable[[bytes], object]) -> None:
+        """As when PostgreSQL is killed: nobody says good-bye, and what is written finds nobody."""
+        connection.ensure_connection()
+        gone = socket.socket(fileno=os.dup(connection.connection.fileno()))
+        gone.shutdown(socket.SHUT_RDWR)
+        gone.close()
+        with pytest.raises(OperationalError), transaction.atomic():
+            send(b"SELECT 1")
         connection.close_if_unusable_or_obsolete()
         assert answer(b"SELECT 1") == [(1,)]
 
