@@ -3,7 +3,8 @@ same PostgreSQL does when pgbench gives it the same statements and nothing else 
 
     ./console bench governed_calls [--seconds 9] [--statements]
 
-Exits with 1 when a call fails, when the books do not agree, or when the ratio at 8 clients is below its floor.
+Exits with 1 when a call fails, when the books do not agree, when the ratio at 8 or 16 clients is below its floor, or
+when at half load a decision takes longer than it may.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from benchmarks.rig.statements import StatementLog, TracedCall, pgbench_script
 from meshconsole.local.terminal import Trouble, complain, say
 
 CLIENT_COUNTS = (1, 8, 16)
+HALF_LOAD_CLIENTS = 8
 # Console and pgbench take turns, so that whatever else the machine does meanwhile slows both.
 TURNS = 3
 # The worker delivers the news of the last calls within a second; pgbench waits for that.
@@ -154,10 +156,10 @@ def at_half_load(calls: Calls, connector: Connector, *, seconds: int) -> report.
     say("half load …")
     full, paced = [], []
     for _ in range(TURNS):
-        full.append(calls.measure(report.FLOOR_CLIENTS, seconds // TURNS))
+        full.append(calls.measure(HALF_LOAD_CLIENTS, seconds // TURNS))
         time.sleep(SETTLE_SECONDS)
         half = full[-1].per_second / 2
-        paced.append(calls.measure(report.FLOOR_CLIENTS, seconds // TURNS, per_second=half))
+        paced.append(calls.measure(HALF_LOAD_CLIENTS, seconds // TURNS, per_second=half))
     measured, arrivals = reduce(add, paced), connector.arrivals()
     decided = [round((arrivals[key] - due_at) * 1000, 2) for key, due_at in measured.due_at.items()]
     return report.Paced(reduce(add, full).per_second / 2, measured, decided)

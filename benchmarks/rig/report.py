@@ -11,7 +11,9 @@ from benchmarks.rig.load import Measured, percentile
 from benchmarks.rig.pgbench import PgbenchResult
 from benchmarks.rig.statements import TracedCall
 
-FLOOR, FLOOR_CLIENTS = 0.20, 8
+FLOOR, FLOOR_CLIENTS = 0.30, (8, 16)
+# By percent of the calls at half load: what deciding and committing may put before the act at most, in milliseconds.
+MOST_DECIDED_MS = {50: 5.0, 99: 25.0}
 BUSY_LOAD = 0.5
 HEADINGS = ("clients", "calls/s", "p50 ms", "p99 ms", "errors", "pgbench/s", "mean ms", "ratio")
 
@@ -128,10 +130,13 @@ def complaints(rows: Sequence[Row], paced: Paced, books: Books) -> list[str]:
         if row.governed.error_count:
             samples = "; ".join(row.governed.error_samples)
             found.append(f"{row.governed.error_count} errors at {row.client_count} clients: {samples}")
-        if row.client_count == FLOOR_CLIENTS and row.ratio < FLOOR:
-            found.append(f"At {FLOOR_CLIENTS} clients the ratio is {row.ratio:.3f}, below the floor of {FLOOR:.2f}.")
+        if row.client_count in FLOOR_CLIENTS and row.ratio < FLOOR:
+            found.append(f"At {row.client_count} clients the ratio is {row.ratio:.3f}, below the floor of {FLOOR:.2f}.")
     if paced.measured.error_count:
         found.append(f"{paced.measured.error_count} errors at half load: {'; '.join(paced.measured.error_samples)}")
+    for percent, most in MOST_DECIDED_MS.items():
+        if (took := percentile(paced.decided_ms, percent)) > most:
+            found.append(f"At half load p{percent} before the act is {took:.1f} ms, above {most:g} ms.")
     if not books.agree:
         found.append(f"The books do not agree: {books}")
     return found
