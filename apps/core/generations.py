@@ -48,8 +48,7 @@ _latest: Moment | None = None
 
 def read_moment() -> Moment:
     """In a transaction that holds a lock: what is true under that lock."""
-    [answer] = ask(MOMENT)
-    return moment_of(answer)
+    return moment_of(ask(MOMENT))
 
 
 def moment_of(answer: Sequence[Any] | None) -> Moment:

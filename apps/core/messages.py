@@ -32,25 +32,19 @@ def exchange(text: bytes) -> list[PGresult]:
     return results
 
 
-def tell(text: bytes) -> None:
-    """`exchange` where nobody asks what the statements gave."""
-    with _ready_for(text) as raw:
-        command(raw, text)
-
-
-def last(text: bytes) -> PGresult:
-    """`exchange` where what the last statement gave is all that is asked for: libpq waits for the whole answer at once,
-    and lets go of the interpreter's lock once.
+def tell(text: bytes) -> PGresult:
+    """`exchange` where nobody asks for more than what the last statement gave: libpq waits for the whole answer at
+    once, and lets go of the interpreter's lock once.
     """
     with _ready_for(text) as raw:
-        result = raw.pgconn.exec_(text)
-        _check(raw, result)
-    return result
+        return command(raw, text)
 
 
-def command(raw: Connection, text: bytes) -> None:
+def command(raw: Connection, text: bytes) -> PGresult:
     """Have it carried out on this connection. Raises psycopg's errors."""
-    _check(raw, raw.pgconn.exec_(text))
+    result = raw.pgconn.exec_(text)
+    _check(raw, result)
+    return result
 
 
 def first_rows(results: list[PGresult]) -> list[tuple[Any, ...] | None]:

@@ -102,20 +102,14 @@ def key_question(model: type[Model], **where: Any) -> Question:
     return sql, _prepared(columns, where)
 
 
-def ask(*questions: Question) -> list[tuple[Any, ...] | None]:
-    """The answers, in order. All questions go out in one message, and are still asked one after the other: each sees
-    what is committed when its turn comes, so one may wait for a lock under which the next reads.
+def ask(*questions: Question) -> tuple[Any, ...] | None:
+    """The answer to the last; those before it are asked for what they do. All go out in one message, and are still
+    asked one after the other: each sees what is committed when its turn comes, so one may wait for a lock under which
+    the next reads.
     """
     if waiting := _waiting():
         waiting.send()
-    return messages.first_rows(messages.exchange(_message(questions)))
-
-
-def ask_last(*questions: Question) -> tuple[Any, ...] | None:
-    """`ask` where the answer to the last is all that is wanted; those before it are asked for what they do."""
-    if waiting := _waiting():
-        waiting.send()
-    return messages.first_rows([messages.last(_message(questions))])[0]
+    return messages.first_rows([messages.tell(_message(questions))])[0]
 
 
 def change(model: type[Model], changes: dict[str, Any], **where: Any) -> int:

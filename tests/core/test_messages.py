@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus
 
-from apps.core import clock, messages, rows
+from apps.core import clock, messages
 from apps.core.generations import moment_of, read_moment, with_moment
 from apps.core.models import Heartbeat
 from apps.core.rows import _WRITTEN, ask, insert
@@ -36,18 +36,18 @@ def test_each_statement_has_its_answer() -> None:
 @pytest.mark.django_db
 def test_the_answer_to_the_last_is_had_alone() -> None:
     first, then = ("SELECT set_config('mesh.said', %s, true)", ["it's"]), ("SELECT current_setting('mesh.said'), 2", [])
-    assert rows.ask_last(first, then) == ("it's", 2)
-    assert rows.ask_last(first, ("SELECT 1 WHERE false", [])) is None
+    assert ask(first, then) == ("it's", 2)
+    assert ask(first, ("SELECT 1 WHERE false", [])) is None
     with pytest.raises(DataError):
-        rows.ask_last(("SELECT 1 / 0", []), then)
+        ask(("SELECT 1 / 0", []), then)
 
 
 @pytest.mark.django_db
 def test_a_moment_with_the_answer_to_another_question() -> None:
-    *now, one = rows.ask_last(with_moment(("SELECT id FROM (VALUES (%s)) AS rows (id) WHERE id = %s", [7, 7]))) or ()
+    *now, one = ask(with_moment(("SELECT id FROM (VALUES (%s)) AS rows (id) WHERE id = %s", [7, 7]))) or ()
     assert moment_of(now).marks == read_moment().marks
     assert one == 7
-    assert (rows.ask_last(with_moment(("SELECT 1 WHERE false", []))) or ())[-1] is None
+    assert (ask(with_moment(("SELECT 1 WHERE false", []))) or ())[-1] is None
 
 
 @pytest.mark.django_db
@@ -124,7 +124,7 @@ class TestOfItsOwn:
         with pytest.raises(psycopg.OperationalError):
             messages._check(raw, raw.pgconn.make_empty_result(ExecStatus.FATAL_ERROR))
 
-    @pytest.mark.parametrize("send", [messages.exchange, messages.tell, messages.last])
+    @pytest.mark.parametrize("send", [messages.exchange, messages.tell])
     def test_so_is_one_that_is_gone_without_a_word(self, send: Callable[[bytes], object]) -> None:
         """As when PostgreSQL is killed: nobody says good-bye, and what is written finds nobody."""
         connection.ensure_connection()
@@ -136,7 +136,7 @@ class TestOfItsOwn:
         connection.close_if_unusable_or_obsolete()
         assert answer(b"SELECT 1") == [(1,)]
 
-    @pytest.mark.parametrize("send", [messages.exchange, messages.tell, messages.last])
+    @pytest.mark.parametrize("send", [messages.exchange, messages.tell])
     def test_who_waits_for_a_lock_leaves_the_interpreter_to_others(
         self, other: BaseDatabaseWrapper, send: Callable[[bytes], object]
     ) -> None:

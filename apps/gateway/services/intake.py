@@ -14,7 +14,7 @@ from apps.core import clock, locks
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, Halted, MeshError
 from apps.core.generations import Moment, moment_of, read_moment, with_moment
-from apps.core.rows import Question, ask_last, insert, key_question, new, together
+from apps.core.rows import Question, ask, insert, key_question, new, together
 from apps.gateway import arguments as args
 from apps.gateway import spending
 from apps.gateway.consent import consent_request
@@ -112,7 +112,7 @@ def _take(asked: Asked) -> Intake:
     (I6).
     """
     with transaction.atomic(), together():
-        *now, key_holder = ask_last(locks.shared(locks.HALTS), with_moment(_key_question(asked))) or ()
+        *now, key_holder = ask(locks.shared(locks.HALTS), with_moment(_key_question(asked))) or ()
         asked = renewed(asked, moment_of(now))
         return _known_call(asked, key_holder) if key_holder else _decide_and_write(asked)
 
